@@ -1,0 +1,7 @@
+/** A content digest in OCI form (image-spec descriptor.md): `sha256:` and 64 lower-case hex digits. */
+export type Digest = `sha256:${string}`;
+
+/** Narrows a string to {@link Digest}; only sha256 is accepted, as it is the only algorithm Slipway writes. */
+export function isDigest(value: string): value is Digest {
+  return /^sha256:[0-9a-f]{64}$/.test(value);
+}

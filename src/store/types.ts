@@ -1,0 +1,137 @@
+import type { Digest, LayerBlob, LayerId, Tree } from '../contracts/index.ts';
+
+/** What the store knows of a layer. */
+export interface LayerRow {
+  readonly id: LayerId;
+  /** Of the uncompressed tar, once somebody has made or read it. */
+  readonly diffId: Digest | undefined;
+  /** Blobs in the store or, with `local` false, known from a manifest and still to pull. */
+  readonly blobs: readonly (LayerBlob & {
+    readonly local: boolean;
+    /** What made the bytes, as `zlib 1.3.1 gzip-4`: equal compressed digests are promised for equal compressors only. */
+    readonly compressor: string | undefined;
+    /** Where it can be pulled from: `docker.io/library/golang`, `oci-layout:///path`. */
+    readonly repositories: readonly string[];
+  })[];
+  readonly hasTree: boolean;
+  readonly hasDir: boolean;
+  /** Uncompressed bytes of the layer's own files, once the tree is known. */
+  readonly size: number | undefined;
+}
+
+/** The result of a vertex, found by key. */
+export interface CacheRecord {
+  readonly key: string;
+  /** One chain of layers an output. */
+  readonly outputs: readonly (readonly LayerId[])[];
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+  /** What progress called the step, and its inputs as JSON, for explain. */
+  readonly description: string;
+  readonly inputs: string;
+}
+
+/** An image in the local store. */
+export interface ImageRow {
+  /** Normalized reference with tag, `docker.io/library/x:latest`. */
+  readonly name: string;
+  /** Manifest (or index) digest. */
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly created: number;
+  /** `build` for what we tagged, `pull` for what a registry said a name means. */
+  readonly origin: 'build' | 'pull';
+}
+
+/** A blob being written; nothing refers to it before `commit`. */
+export interface BlobWriter {
+  write(data: Uint8Array): Promise<void>;
+  /** Verifies digest and size where given (error `digest-mismatch`), renames into place, returns what it is. */
+  commit(expected?: {
+    readonly digest?: Digest | undefined;
+    readonly size?: number | undefined;
+  }): Promise<{ readonly digest: Digest; readonly size: number }>;
+  abort(): Promise<void>;
+}
+
+/**
+ * The state directory. The only place that knows its layout; everything is content or a row, nothing is kept elsewhere.
+ * Crash-safe: temporary name, verify, rename, then the database. Safe for many processes: flock and SQLite.
+ */
+export interface Store {
+  readonly root: string;
+
+  // blobs
+  blobPath(digest: Digest): string;
+  hasBlob(digest: Digest): boolean;
+  createBlob(): Promise<BlobWriter>;
+  /** Small documents: manifests, configs. */
+  putBlob(data: Uint8Array): Promise<{ readonly digest: Digest; readonly size: number }>;
+  readBlob(digest: Digest): Promise<Uint8Array>;
+
+  // single files extracted from layers, by content digest, mode 0600, never linked from outside
+  filePath(digest: Digest): string;
+  hasFile(digest: Digest): boolean;
+  createFile(): Promise<BlobWriter>;
+
+  // layers
+  /** A new id with a row without tree, directory or blobs; forgotten at the next start unless `saveLayer` follows. */
+  newLayer(): LayerId;
+  layer(id: LayerId): LayerRow | undefined;
+  /** The layer of this diff ID, or of this blob. */
+  findLayer(by: { readonly diffId: Digest } | { readonly blob: Digest }): LayerId | undefined;
+  /** Adds what is known of a layer; merges with what was there. */
+  saveLayer(
+    id: LayerId,
+    facts: {
+      readonly diffId?: Digest | undefined;
+      readonly blob?:
+        | (LayerBlob & { readonly compressor?: string | undefined; readonly repository?: string | undefined })
+        | undefined;
+      readonly size?: number | undefined;
+      readonly dir?: true | undefined;
+    },
+  ): void;
+  /** The directory's path, `<root>/l/<id>/fs`; exists when `layer(id).hasDir`. */
+  layerDir(id: LayerId): string;
+  /** Overlay work directory beside it. */
+  layerWorkDir(id: LayerId): string;
+  readTree(id: LayerId): Promise<Tree>;
+  writeTree(id: LayerId, tree: Tree): Promise<void>;
+  /** Content digests of a layer's files that were hashed on demand. */
+  readDigests(id: LayerId, paths: readonly string[]): readonly (Digest | undefined)[];
+  writeDigests(id: LayerId, digests: ReadonlyMap<string, Digest>): void;
+
+  // cache records
+  /** `key` may be a definition key (an alias) or the record's own. */
+  findRecord(key: string): CacheRecord | undefined;
+  saveRecord(record: CacheRecord): void;
+  /** Makes `alias` find the record of `key`. */
+  aliasRecord(alias: string, key: string): void;
+
+  // images
+  images(): readonly ImageRow[];
+  image(name: string): ImageRow | undefined;
+  saveImage(row: ImageRow): void;
+  removeImage(name: string): boolean;
+
+  // stat cache of build contexts: exact (device, inode, size, mtime, ctime) to digest, one file a context root
+  readStatCache(contextRoot: string): Promise<Uint8Array | undefined>;
+  writeStatCache(contextRoot: string, data: Uint8Array): Promise<void>;
+
+  // cache mounts
+  cacheDir(id: string): string;
+
+  // temporary files on the store's file system; removed when the process ends, or later by others when it died
+  tempPath(suffix: string): string;
+
+  /** An flock on a file in the store; released by `release` or by the kernel. */
+  lock(
+    name: string,
+    options: { readonly shared?: boolean; readonly signal?: AbortSignal },
+  ): Promise<{ release(): void }>;
+
+  /** Durable from here on; cheap to skip between steps. */
+  sync(): void;
+  close(): void;
+}

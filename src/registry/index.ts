@@ -1,0 +1,13 @@
+/**
+ * The distribution protocol (OCI distribution-spec 1.1): names to manifests, blobs down and up, credentials, mirrors,
+ * retries. It moves bytes and verifies them; what an image means is `image/`, when something is needed is `source/` and
+ * `export/`. Answers of a registry are hostile input until their digest says otherwise.
+ *
+ *     registry.ts   the operations            client.ts    one request: auth, redirects, retries
+ *     blobs.ts      download with resume      push.ts      uploads
+ *     auth.ts       challenges and tokens     credentials.ts  Docker's config files and helpers
+ *     endpoints.ts  name -> hosts to ask      errors.ts    answers to errors of ours
+ */
+export * from './types.ts';
+export { createRegistry } from './registry.ts';
+export { parseMirrors } from './endpoints.ts';

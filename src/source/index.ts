@@ -1,0 +1,9 @@
+/**
+ * Where the bytes of a build come from: the build context, images (store, OCI layout, registry), URLs, git. It answers
+ * with trees and lazy layers; what is done with them is `worker/`, how a registry is spoken to is `registry/`.
+ *
+ * A *context* is the user's directory, read in place. A *store layer* is a row of the store with whatever form of it is
+ * there: tree, directory, blob; missing forms are made when they are asked for. An *image snapshot* is store layers.
+ */
+export * from './types.ts';
+export { createSources } from './sources.ts';

@@ -1,0 +1,115 @@
+import type {
+  BuildEventSink,
+  Digest,
+  FileTree,
+  Layer,
+  LayerId,
+  Snapshot,
+  SourceFile,
+  SourceLocation,
+  TreePath,
+  WorkContext,
+  Worker,
+} from '../contracts/index.ts';
+import type { ImageConfig } from '../image/types.ts';
+import type { Registry } from '../registry/index.ts';
+import type { Store } from '../store/index.ts';
+
+/** An LLB source vertex (`llb/`), by way of the contract that hands it on. */
+export type SourceVertex = Parameters<Worker['sourceKey']>[0];
+export type Platform = NonNullable<SourceVertex['platform']>;
+
+/** A directory that a `local://name` source reads in place. */
+export interface LocalContext {
+  readonly directory: string;
+  /** The ignore file that `local.excludepatterns` came from, so that an excluded path can be explained by its line. */
+  readonly ignore?: {
+    readonly file: SourceFile;
+    readonly lines: readonly { readonly pattern: string; readonly line: number }[];
+  };
+}
+
+export interface SourcesOptions {
+  readonly store: Store;
+  readonly registry: Registry;
+  /** By the name of the local source: `context`, or that of `--build-context`. */
+  readonly contexts: ReadonlyMap<string, LocalContext>;
+  /** `--pull`: ask registries even for names that the store knows. */
+  readonly pull?: boolean | undefined;
+  readonly events: BuildEventSink;
+  readonly signal: AbortSignal;
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+}
+
+/** What an image is, found out without pulling its layers. */
+export interface ResolvedImage {
+  /** Normalized, with registry and digest: `docker.io/library/alpine:latest@sha256:...`. */
+  readonly ref: string;
+  /** Of what the name points to: the index, or the manifest where there is no index. */
+  readonly digest: Digest;
+  readonly config: ImageConfig;
+}
+
+/** Why a path is not there, for the error of a missing COPY source. */
+export type Missing =
+  | {
+      readonly kind: 'excluded';
+      readonly pattern: string;
+      readonly file: SourceFile | undefined;
+      readonly line: number | undefined;
+    }
+  /** Names that differ only in case, or that are near; paths in the context. */
+  | { readonly kind: 'similar'; readonly paths: readonly TreePath[] }
+  | { readonly kind: 'absent' };
+
+/** The build context on disk, minus what the ignore file excludes. */
+export interface ContextTree extends FileTree {
+  /** Why `lookup(path)` finds nothing. */
+  explain(path: TreePath): Promise<Missing>;
+  /** The directory itself, for messages. */
+  readonly directory: string;
+}
+
+export interface ContextSnapshot extends Snapshot {
+  readonly layers: readonly [];
+  readonly files: ContextTree;
+  readonly inPlace: true;
+}
+
+/** Narrows a snapshot to one of a build context. */
+export function isContextSnapshot(snapshot: Snapshot): snapshot is ContextSnapshot {
+  return snapshot.inPlace;
+}
+
+/**
+ * Where bytes come from. One for each build: concurrent asks for the same thing are answered once.
+ */
+export interface Sources {
+  /**
+   * For the front end. `ref` as in frontend/types.ts `Resolver`. Emits `[internal] load metadata for ...`.
+   * Errors: `image-not-found`, `registry`, `auth`, all at `location`.
+   */
+  resolveImage(
+    ref: string,
+    platform: Platform,
+    kind: 'docker-image' | 'oci-layout',
+    location: SourceLocation | undefined,
+  ): Promise<ResolvedImage>;
+  /** The layers of a `docker-image://` or `oci-layout://` vertex, none of them pulled. */
+  imageSnapshot(vertex: SourceVertex, context: WorkContext): Promise<Snapshot>;
+  /** A build context, read in place. `excludes` are patterns of an ignore file. */
+  localSnapshot(name: string, excludes: readonly string[]): ContextSnapshot;
+  /** As `Worker.sourceKey`. */
+  sourceKey(vertex: SourceVertex, context: WorkContext): Promise<string | undefined>;
+  /** The snapshot of any source vertex. */
+  snapshot(vertex: SourceVertex, context: WorkContext): Promise<Snapshot>;
+  /** A layer over a store row: tree, digests, bytes, as they are needed. Throws `store` when there is no such row. */
+  storeLayer(id: LayerId): Layer;
+  /**
+   * Unpacks a tar (plain, gzip, zstd) into a temporary directory of the store, to be read as a local context; gone with
+   * the process. Errors: `hostile`, `context`.
+   */
+  contextFromTar(stream: AsyncIterable<Uint8Array>): Promise<string>;
+  /** Writes what is to be kept (stat caches); ends threads. */
+  close(): Promise<void>;
+}

@@ -1,1 +1,14 @@
-export * from './types.ts';
+/**
+ * The state directory: content-addressed blobs, single files, layers (directory and tree), and one SQLite database of
+ * what is known about them. Nothing else in Slipway knows where things lie in it.
+ *
+ * Not here: what a layer means (`image/`), what a key means (`solver/`), any mount or process.
+ */
+export { defaultRoot } from './default-root.ts';
+export { storeLayout } from './layout.ts';
+export type { StoreLayout } from './layout.ts';
+export { openStore } from './open.ts';
+export type { StoreOptions } from './open.ts';
+export { decodeTree, encodeTree } from './tree-codec.ts';
+export { compareTreePaths } from './tree-order.ts';
+export type * from './types.ts';

@@ -1,0 +1,40 @@
+import type { TreePath } from '../contracts/index.ts';
+import { encodePathBytes } from '../sys/path.ts';
+
+const SLASH = 0x2f;
+
+/**
+ * The order of trees: bytewise by path with `/` lowest, so that a directory's entries follow it before any sibling
+ * whose name continues its own (`a`, `a/b`, `a-b`).
+ *
+ * @returns Negative, 0 or positive, for `Array.sort`.
+ */
+export function compareTreePaths(a: TreePath, b: TreePath): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    if (x >= 0xd800 || y >= 0xd800) return compareBytes(a, b, i);
+    if (x === SLASH) return -1;
+    if (y === SLASH) return 1;
+    return x - y;
+  }
+  return a.length - b.length;
+}
+
+/** UTF-16 order and byte order part at the surrogates: compare the bytes from the first difference on. */
+function compareBytes(a: string, b: string, at: number): number {
+  const before = a.charCodeAt(at - 1);
+  const from = before >= 0xd800 && before <= 0xdbff ? at - 1 : at;
+  const x = encodePathBytes(a.slice(from));
+  const y = encodePathBytes(b.slice(from));
+  const length = Math.min(x.length, y.length);
+  for (let i = 0; i < length; i++) {
+    const p = x[i] ?? 0;
+    const q = y[i] ?? 0;
+    if (p === q) continue;
+    return p === SLASH ? -1 : q === SLASH ? 1 : p - q;
+  }
+  return x.length - y.length;
+}

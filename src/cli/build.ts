@@ -1,0 +1,157 @@
+import { build, BuildError, createProgress, isProgressMode, PROGRESS_MODES, type BuildOptions } from '../index.ts';
+import { usage, type Command, type Flag, type Io, type Parsed } from './command.ts';
+
+const FLAGS: readonly Flag[] = [
+  { name: 'add-host', value: 'HOST:IP', multiple: true, help: 'Extra line for /etc/hosts in RUN steps' },
+  { name: 'build-arg', value: 'NAME[=VALUE]', multiple: true, help: 'Value of an ARG; without =VALUE from the environment' },
+  { name: 'build-context', value: 'NAME=VALUE', multiple: true, help: 'Named context: a directory, oci-layout://PATH or docker-image://REF' },
+  { name: 'file', short: 'f', value: 'PATH', help: 'Dockerfile (default: CONTEXT/Dockerfile); - reads it from standard input' },
+  { name: 'iidfile', value: 'FILE', help: 'Write the image ID to FILE' },
+  { name: 'jobs', value: 'N', help: 'Run at most N RUN steps at once (default: no bound)' },
+  { name: 'label', value: 'NAME=VALUE', multiple: true, help: 'Label of the image' },
+  { name: 'metadata-file', value: 'FILE', help: 'Write what was built to FILE, as JSON' },
+  { name: 'mirror', value: 'REGISTRY=HOST[,HOST]', multiple: true, help: 'Ask HOST before REGISTRY, as docker.io=localhost:5000' },
+  { name: 'network', value: 'MODE', help: 'Network of RUN steps: default, host or none' },
+  { name: 'no-cache', help: 'Run every step anew' },
+  { name: 'no-cache-filter', value: 'STAGE[,STAGE]', multiple: true, help: 'Run every step of these stages anew' },
+  { name: 'output', short: 'o', value: 'SPEC', multiple: true, help: 'Destination: type=oci|docker|local|tar|image,dest=...; a path; - for a tar on standard output' },
+  { name: 'platform', value: 'OS/ARCH', help: 'Platform of the image (default: this machine)' },
+  { name: 'print', value: 'llb|json', help: 'Print the build graph instead of building' },
+  { name: 'progress', value: 'MODE', help: `${PROGRESS_MODES.join(', ')} (default: auto)` },
+  { name: 'pull', help: 'Ask the registry for newer base images' },
+  { name: 'push', help: 'Short for -o type=image,push=true' },
+  { name: 'quiet', short: 'q', help: 'Print only the image ID' },
+  { name: 'secret', value: 'id=ID[,src=FILE|,env=NAME]', multiple: true, help: 'Secret for RUN --mount=type=secret' },
+  { name: 'shm-size', value: 'SIZE', help: 'Size of /dev/shm in RUN steps, as 128m' },
+  { name: 'ssh', value: 'ID[=SOCKET]', multiple: true, help: 'SSH agent for RUN --mount=type=ssh' },
+  { name: 'tag', short: 't', value: 'NAME', multiple: true, help: 'Name of the image in the local store' },
+  { name: 'target', value: 'STAGE', help: 'Build this stage (default: the last)' },
+  { name: 'ulimit', value: 'NAME=SOFT[:HARD]', multiple: true, help: 'Limit of RUN steps' },
+];
+
+export const buildCommand: Command = {
+  name: 'build',
+  usage: '[OPTIONS] CONTEXT',
+  summary: 'Builds an image from a Dockerfile. CONTEXT is a directory, or - for a tar or a Dockerfile on standard input.',
+  flags: FLAGS,
+  async run(parsed, io) {
+    const [context, ...more] = parsed.positionals;
+    if (context === undefined) throw usage(buildCommand, 'build needs a context, as in: slipway build .');
+    if (more.length > 0) throw usage(buildCommand, `build takes one context; what about "${more[0] ?? ''}"?`);
+    const printed = parsed.text('print');
+    if (printed !== undefined && printed !== 'llb' && printed !== 'json') throw usage(buildCommand, `--print takes llb or json, not "${printed}"`);
+
+    const progress = createProgress(progressMode(parsed, io), io.stderr);
+    try {
+      const result = await build({ ...optionsOf(parsed, io, context), onEvent: progress.sink, print: printed });
+      progress.close();
+      if (result.printed !== undefined) await write(io.stdout, result.printed);
+      if (parsed.on('quiet') && result.image !== undefined) io.stdout.write(`${result.image.configDigest}\n`);
+      return 0;
+    } catch (error) {
+      progress.close();
+      throw error;
+    }
+  },
+};
+
+function progressMode(parsed: Parsed, io: Io) {
+  if (parsed.on('quiet') || parsed.text('print') !== undefined) return 'quiet';
+  const mode = parsed.text('progress') ?? io.env['BUILDKIT_PROGRESS'] ?? 'auto';
+  if (!isProgressMode(mode)) throw usage(buildCommand, `--progress takes ${PROGRESS_MODES.join(', ')}, not "${mode}"`);
+  return mode;
+}
+
+function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions {
+  return {
+    context,
+    dockerfile: parsed.text('file'),
+    target: parsed.text('target'),
+    tags: parsed.list('tag'),
+    outputs: [...parsed.list('output'), ...(parsed.on('push') ? ['type=image,push=true'] : [])],
+    buildArgs: buildArgs(parsed.list('build-arg'), io.env),
+    buildContexts: pairs('build-context', parsed.list('build-context')),
+    labels: pairs('label', parsed.list('label'), ''),
+    noCache: parsed.on('no-cache') || commaList(parsed.list('no-cache-filter')),
+    pull: parsed.on('pull'),
+    platform: parsed.text('platform'),
+    network: networkMode(parsed.text('network')),
+    extraHosts: parsed.list('add-host').map(extraHost),
+    shmSize: parsed.text('shm-size') === undefined ? undefined : bytes('shm-size', parsed.text('shm-size') ?? ''),
+    ulimits: parsed.list('ulimit').map(ulimit),
+    secrets: parsed.list('secret'),
+    ssh: parsed.list('ssh'),
+    mirrors: parsed.list('mirror'),
+    maxParallelRuns: parsed.text('jobs') === undefined ? undefined : count('jobs', parsed.text('jobs') ?? ''),
+    iidFile: parsed.text('iidfile'),
+    metadataFile: parsed.text('metadata-file'),
+    stdin: io.stdin,
+    stdout: io.stdout,
+    env: io.env,
+    cwd: io.cwd,
+    signal: io.signal,
+  };
+}
+
+/** `--build-arg X` takes the environment's value and is dropped where that is unset (dockerfile-features: as buildx). */
+function buildArgs(words: readonly string[], env: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
+  const entries = words.flatMap((word): [string, string][] => {
+    const at = word.indexOf('=');
+    if (at > 0) return [[word.slice(0, at), word.slice(at + 1)]];
+    if (at === 0) throw usage(buildCommand, `--build-arg ${word} has no name`);
+    const value = env[word];
+    return value === undefined ? [] : [[word, value]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function pairs(flag: string, words: readonly string[], withoutValue?: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    words.map((word): [string, string] => {
+      const at = word.indexOf('=');
+      if (at > 0) return [word.slice(0, at), word.slice(at + 1)];
+      if (at < 0 && withoutValue !== undefined) return [word, withoutValue];
+      throw usage(buildCommand, `--${flag} takes NAME=VALUE, not "${word}"`);
+    }),
+  );
+}
+
+function commaList(words: readonly string[]): readonly string[] {
+  return words.flatMap((word) => word.split(',')).filter((word) => word !== '');
+}
+
+function networkMode(word: string | undefined): 'sandbox' | 'host' | 'none' {
+  if (word === undefined || word === 'default' || word === 'sandbox') return 'sandbox';
+  if (word === 'host' || word === 'none') return word;
+  throw usage(buildCommand, `--network takes default, host or none, not "${word}"`);
+}
+
+function extraHost(word: string): { readonly host: string; readonly ip: string } {
+  const at = word.search(/[=:]/);
+  if (at <= 0) throw usage(buildCommand, `--add-host takes HOST:IP, not "${word}"`);
+  return { host: word.slice(0, at), ip: word.slice(at + 1).replace(/^\[(.*)\]$/, '$1') };
+}
+
+function ulimit(word: string): { readonly name: string; readonly soft: number; readonly hard: number } {
+  const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(word);
+  if (match === null) throw usage(buildCommand, `--ulimit takes NAME=SOFT[:HARD], not "${word}"`);
+  const soft = Number(match[2]);
+  return { name: match[1] ?? '', soft, hard: match[3] === undefined ? soft : Number(match[3]) };
+}
+
+function bytes(flag: string, word: string): number {
+  const match = /^(\d+)([bkmg]?)b?$/i.exec(word);
+  if (match === null) throw usage(buildCommand, `--${flag} takes a size as 64m, not "${word}"`);
+  return Number(match[1]) * { '': 1, b: 1, k: 1 << 10, m: 1 << 20, g: 1 << 30 }[(match[2] ?? '').toLowerCase() as '' | 'b' | 'k' | 'm' | 'g'];
+}
+
+function count(flag: string, word: string): number {
+  if (!/^[1-9]\d*$/.test(word)) throw usage(buildCommand, `--${flag} takes a number from 1, not "${word}"`);
+  return Number(word);
+}
+
+async function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    stream.write(data, (error) => (error ? reject(new BuildError({ code: 'export', message: error.message })) : resolve()));
+  });
+}

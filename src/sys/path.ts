@@ -11,14 +11,19 @@ const ESCAPE = 0xdc00;
 /** What `node:fs` takes for a path: the string itself where it is valid UTF-8, else its bytes. */
 export type HostPath = string | Buffer;
 
+/** ES2024; every Node we run on has it. */
+function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
+}
+
 /** @returns `path` itself when it needs no conversion, else its bytes. Other lone surrogates become U+FFFD. */
 export function encodePath(path: string): HostPath {
-  return path.isWellFormed() ? path : encodePathBytes(path);
+  return isWellFormed(path) ? path : encodePathBytes(path);
 }
 
 /** Always the bytes of a tree path. */
 export function encodePathBytes(path: string): Buffer {
-  if (path.isWellFormed()) return Buffer.from(path, 'utf8');
+  if (isWellFormed(path)) return Buffer.from(path, 'utf8');
   const parts: Buffer[] = [];
   let from = 0;
   for (let i = 0; i < path.length; i++) {
@@ -40,7 +45,7 @@ export function encodePathBytes(path: string): Buffer {
 /** The tree form of the bytes of a name or path. */
 export function decodePath(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (isUtf8(buffer)) return buffer.utf8Slice();
+  if (isUtf8(buffer)) return buffer.toString('utf8');
   let text = '';
   let from = 0;
   let i = 0;
@@ -50,11 +55,11 @@ export function decodePath(bytes: Uint8Array): string {
       i += length;
       continue;
     }
-    if (i > from) text += buffer.utf8Slice(from, i);
+    if (i > from) text += buffer.toString('utf8', from, i);
     text += String.fromCharCode(ESCAPE + (buffer[i] ?? 0));
     from = ++i;
   }
-  return from < buffer.length ? text + buffer.utf8Slice(from) : text;
+  return from < buffer.length ? text + buffer.toString('utf8', from) : text;
 }
 
 /** Bytes of the valid UTF-8 sequence (Unicode 15, table 3-7) at `at`; 0 when there is none. */

@@ -115,6 +115,10 @@ export interface Store {
   saveImage(row: ImageRow): void;
   removeImage(name: string): boolean;
 
+  // small facts that are dear to find out again, as the bytes of a flattened stage; a lost one is only slower
+  readFact(key: string): string | undefined;
+  writeFact(key: string, value: string): void;
+
   // stat cache of build contexts: exact (device, inode, size, mtime, ctime) to digest, one file a context root
   readStatCache(contextRoot: string): Promise<Uint8Array | undefined>;
   writeStatCache(contextRoot: string, data: Uint8Array): Promise<void>;

@@ -1,0 +1,75 @@
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { BuildError } from '../contracts/index.ts';
+import type { NamedContext } from '../frontend/index.ts';
+import { readIgnoreFile, type IgnoreFile } from './dockerfile-input.ts';
+
+/** A directory that a local source of the graph reads in place. */
+export interface ContextDirectory {
+  readonly directory: string;
+  readonly ignore: IgnoreFile | undefined;
+}
+
+export interface NamedContexts {
+  /** For the front end, keys lower-case. */
+  readonly contexts: Readonly<Record<string, NamedContext>>;
+  /** By local source name. */
+  readonly directories: ReadonlyMap<string, ContextDirectory>;
+}
+
+const GIT_URL = /^(git:\/\/|git@|ssh:\/\/|github\.com\/)|^https?:\/\/[^#?]*\.git([#?]|$)/;
+
+/**
+ * Says what each `--build-context name=value` is, as buildx does (build/opt.go): a scheme, a git or http URL, else a
+ * directory. Errors: `usage`, `context` when the directory is not there.
+ */
+export async function classifyContexts(values: Readonly<Record<string, string>>, cwd: string): Promise<NamedContexts> {
+  const contexts: Record<string, NamedContext> = {};
+  const directories = new Map<string, ContextDirectory>();
+  for (const [name, value] of Object.entries(values)) {
+    const key = name.toLowerCase();
+    const scheme = /^(docker-image|oci-layout|target|input):(\/\/)?/.exec(value);
+    if (scheme?.[1] === 'docker-image') contexts[key] = { kind: 'docker-image', ref: value.slice(scheme[0].length) };
+    else if (scheme?.[1] === 'oci-layout') contexts[key] = { kind: 'oci-layout', ref: ociLayoutRef(value.slice(scheme[0].length), cwd) };
+    else if (scheme !== null) throw new BuildError({ code: 'unsupported', message: `--build-context ${name}=${value}: ${scheme[1] ?? ''}: contexts belong to bake files` });
+    else if (GIT_URL.test(value)) contexts[key] = { kind: 'git', url: value };
+    else if (/^https?:\/\//.test(value)) contexts[key] = { kind: 'http', url: value };
+    else {
+      const directory = contextDirectory(resolve(cwd, value), `--build-context ${name}`);
+      const ignore = await readIgnoreFile(directory, undefined);
+      contexts[key] = { kind: 'local', sourceName: key, excludes: ignore?.lines.map((line) => line.pattern) ?? [] };
+      directories.set(key, { directory, ignore });
+    }
+  }
+  return { contexts, directories };
+}
+
+/** Makes the path of `path[:tag][@digest]` absolute. */
+function ociLayoutRef(ref: string, cwd: string): string {
+  const path = /^(.*?)((?::[\w][\w.-]*)?(?:@sha256:[0-9a-f]{64})?)$/.exec(ref);
+  return resolve(cwd, path?.[1] ?? ref) + (path?.[2] ?? '');
+}
+
+/** Errors: `context` when it is no directory that can be read. */
+export function contextDirectory(directory: string, what: string): string {
+  let stat;
+  try {
+    stat = statSync(directory);
+  } catch (error) {
+    const denied = (error as NodeJS.ErrnoException).code === 'EACCES';
+    throw new BuildError({
+      code: denied ? 'permission' : 'context',
+      message: `${what}: ${directory} ${denied ? 'cannot be read: permission denied' : 'does not exist'}`,
+      hint: 'give the directory that holds the files to copy, as in: slipway build .',
+      cause: error,
+    });
+  }
+  if (!stat.isDirectory()) {
+    throw new BuildError({ code: 'context', message: `${what}: ${directory} is a file, not a directory`, hint: 'a Dockerfile elsewhere is named with -f: slipway build -f FILE DIRECTORY' });
+  }
+  return directory;
+}
+
+export function isRemoteContext(value: string): boolean {
+  return GIT_URL.test(value) || /^https?:\/\//.test(value);
+}

@@ -1,0 +1,72 @@
+import type { BuildEventSink, Digest } from '../contracts/index.ts';
+
+/** What every entry of the library takes from its surroundings. Absent = the process's own. */
+export interface HostOptions {
+  /** For SLIPWAY_ROOT, SLIPWAY_MIRRORS, DOCKER_CONFIG, proxies. Default: `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** The state directory; default as `SLIPWAY_ROOT` and docs/cli.md say. */
+  readonly root?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BuildOptions extends HostOptions {
+  /** A directory; `-` reads a tar or a Dockerfile from `stdin`. */
+  readonly context: string;
+  /** Path of the Dockerfile, relative to `cwd`; `-` reads it from `stdin`. Default: `Dockerfile` in the context, then `dockerfile`. */
+  readonly dockerfile?: string | undefined;
+  /** Stage name or index. Default: the last stage. */
+  readonly target?: string | undefined;
+  /** Names in the local store (`-t`). */
+  readonly tags?: readonly string[] | undefined;
+  /** `-o` words: `type=oci,dest=...`; a bare path; `-`. */
+  readonly outputs?: readonly string[] | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  /** Name to directory, `oci-layout://path[:tag][@digest]` or `docker-image://ref`. */
+  readonly buildContexts?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** True: every step; names: the steps of these stages. */
+  readonly noCache?: boolean | readonly string[] | undefined;
+  readonly pull?: boolean | undefined;
+  /** `os/arch[/variant]`; default: this machine's. */
+  readonly platform?: string | undefined;
+  readonly network?: 'sandbox' | 'host' | 'none' | undefined;
+  readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[] | undefined;
+  /** Bytes. */
+  readonly shmSize?: number | undefined;
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined;
+  /** `id=ID[,src=FILE|,env=NAME]`. */
+  readonly secrets?: readonly string[] | undefined;
+  /** `ID[=SOCKET]`. */
+  readonly ssh?: readonly string[] | undefined;
+  /** `REGISTRY=HOST[,HOST]`, before those of SLIPWAY_MIRRORS. */
+  readonly mirrors?: readonly string[] | undefined;
+  readonly maxParallelRuns?: number | undefined;
+  /** Print the graph instead of building it. */
+  readonly print?: 'llb' | 'json' | undefined;
+  readonly iidFile?: string | undefined;
+  readonly metadataFile?: string | undefined;
+  readonly stdin?: AsyncIterable<Uint8Array> | undefined;
+  readonly stdout?: NodeJS.WritableStream | undefined;
+  /** Base of relative paths; default: the process's. */
+  readonly cwd?: string | undefined;
+  /** Gets every event as it happens. */
+  readonly onEvent?: BuildEventSink | undefined;
+}
+
+/** What a stage weighed and what of it is in the result. Uncompressed bytes of the flattened file system. */
+export interface StageWeight {
+  readonly name: string;
+  readonly builtBytes: number;
+  readonly shippedBytes: number;
+  /** A base was never pulled: its compressed size was counted. */
+  readonly estimated: boolean;
+  readonly final: boolean;
+}
+
+export interface BuildResult {
+  /** Present when a destination made an image. */
+  readonly image?: { readonly digest: Digest; readonly configDigest: Digest; readonly layersSize: number; readonly layers: number; readonly names: readonly string[] } | undefined;
+  readonly stages: readonly StageWeight[];
+  /** With `print`: the definition's bytes, or JSON text. */
+  readonly printed?: Uint8Array | string | undefined;
+}

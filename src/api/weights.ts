@@ -1,0 +1,148 @@
+import type { FileTree, Layer, Snapshot, SolveResult, Tree } from '../contracts/index.ts';
+import type { StageInfo } from '../frontend/index.ts';
+import type { Vertex, VertexInput } from '../llb/index.ts';
+import type { Store } from '../store/index.ts';
+import type { StageWeight } from './options.ts';
+
+/**
+ * What every stage weighed and what of it shipped.
+ *
+ * Weight: bytes of the regular files of the flattened stage, base included, each hard-linked file once. Shipped: for the
+ * target and the stages that it is FROM, all of it; for others the bytes that `COPY --from` brought from there into the
+ * result, through however many stages in between (followed by content digest).
+ */
+export async function stageWeights(stages: readonly StageInfo[], target: StageInfo, solved: SolveResult, store: Store): Promise<readonly StageWeight[]> {
+  // A build that was cached whole looked at no stage: the same layers out of the same graph weigh what they did.
+  const key = `stages:${target.result?.vertex.digest ?? 'scratch'}:${solved.snapshot.layers.map((layer) => layer.id).join(',')}`;
+  const known = store.readFact(key);
+  if (known !== undefined) return JSON.parse(known) as readonly StageWeight[];
+  const weights = await weighStages(stages, target, solved, store);
+  if (weights.length === stages.length && !weights.some((weight) => weight.estimated)) store.writeFact(key, JSON.stringify(weights));
+  return weights;
+}
+
+async function weighStages(stages: readonly StageInfo[], target: StageInfo, solved: SolveResult, store: Store): Promise<readonly StageWeight[]> {
+  const snapshots = new Map<StageInfo, Snapshot>();
+  for (const stage of stages) {
+    const snapshot = await peek(solved, stage.result);
+    if (snapshot !== undefined) snapshots.set(stage, snapshot);
+  }
+  const shipped = await shippedBytes(stages, target, solved);
+  const weights: StageWeight[] = [];
+  for (const stage of stages) {
+    const snapshot = snapshots.get(stage);
+    if (snapshot === undefined) continue;
+    const weight = await snapshotWeight(snapshot, store);
+    const final = stage === target;
+    const inherited = final || isBaseOf(stage, target, stages);
+    weights.push({ name: stage.name, builtBytes: weight.bytes, estimated: weight.estimated, final, shippedBytes: inherited ? weight.bytes : (shipped.get(stage) ?? 0) });
+  }
+  return weights;
+}
+
+async function peek(solved: SolveResult, result: VertexInput | undefined): Promise<Snapshot | undefined> {
+  return result === undefined ? undefined : await solved.peek({ vertex: result.vertex.digest, index: result.index });
+}
+
+/** Bytes of a flattened snapshot; compressed sizes stand in for layers whose tree nobody has read. */
+async function snapshotWeight(snapshot: Snapshot, store: Store): Promise<{ readonly bytes: number; readonly estimated: boolean }> {
+  const rows = snapshot.layers.map((layer) => store.layer(layer.id));
+  const key = `weight:${snapshot.layers.map((layer) => layer.id).join(',')}`;
+  const known = store.readFact(key);
+  if (known !== undefined) return { bytes: Number(known), estimated: false };
+  if (rows.every((row) => row?.hasTree === true)) {
+    const bytes = await treeBytes(snapshot.files);
+    store.writeFact(key, String(bytes));
+    return { bytes, estimated: false };
+  }
+  const bytes = rows.reduce((sum, row) => sum + (row?.size ?? row?.blobs[0]?.size ?? 0), 0);
+  return { bytes, estimated: true };
+}
+
+async function treeBytes(files: FileTree): Promise<number> {
+  let bytes = 0;
+  for (const [, entry] of await files.walk('')) {
+    if (entry.type === 'file' && entry.hardlink === undefined) bytes += entry.size;
+  }
+  return bytes;
+}
+
+/** Is `stage` what `target` (or a stage that it is FROM) is FROM? */
+function isBaseOf(stage: StageInfo, target: StageInfo, stages: readonly StageInfo[]): boolean {
+  let at: StageInfo | undefined = target;
+  while (at !== undefined) {
+    const base: VertexInput | undefined = at.base;
+    const parent: StageInfo | undefined = base === undefined ? undefined : stages.find((other) => other !== at && sameEdge(other.result, base));
+    if (parent === stage) return true;
+    at = parent;
+  }
+  return false;
+}
+
+function sameEdge(a: VertexInput | undefined, b: VertexInput | undefined): boolean {
+  return a !== undefined && b !== undefined && a.vertex.digest === b.vertex.digest && a.index === b.index;
+}
+
+/** A copy between stages: the vertex that made it, and the stage it read. */
+interface Transfer {
+  readonly vertex: Vertex;
+  readonly from: StageInfo;
+}
+
+async function shippedBytes(stages: readonly StageInfo[], target: StageInfo, solved: SolveResult): Promise<ReadonlyMap<StageInfo, number>> {
+  const bytes = new Map<StageInfo, number>();
+  /** Follows what `into` got from other stages; `wanted` limits it to contents that reach the result. */
+  const follow = async (into: StageInfo, wanted: ReadonlySet<string> | undefined, path: readonly StageInfo[]): Promise<void> => {
+    for (const { vertex, from } of transfers(into, stages)) {
+      if (path.includes(from)) continue;
+      const layer = (await peek(solved, { vertex, index: 0 }))?.layers.at(-1);
+      if (layer === undefined) continue;
+      const carried = await contents(layer, wanted);
+      bytes.set(from, (bytes.get(from) ?? 0) + carried.bytes);
+      await follow(from, carried.digests, [...path, from]);
+    }
+  };
+  await follow(target, undefined, [target]);
+  return bytes;
+}
+
+async function contents(layer: Layer, wanted: ReadonlySet<string> | undefined): Promise<{ readonly bytes: number; readonly digests: ReadonlySet<string> }> {
+  const tree: Tree = await layer.tree();
+  const digests = new Set<string>();
+  let bytes = 0;
+  for (const entry of tree.values()) {
+    if (entry.type !== 'file' || entry.hardlink !== undefined || entry.digest === undefined) continue;
+    if (wanted !== undefined && !wanted.has(entry.digest)) continue;
+    digests.add(entry.digest);
+    bytes += entry.size;
+  }
+  return { bytes, digests };
+}
+
+/** The file ops between a stage's base and its result that read another stage. */
+function transfers(stage: StageInfo, stages: readonly StageInfo[]): readonly Transfer[] {
+  const found: Transfer[] = [];
+  const seen = new Set<Vertex>();
+  const queue: VertexInput[] = stage.result === undefined ? [] : [stage.result];
+  for (let edge = queue.pop(); edge !== undefined; edge = queue.pop()) {
+    if (seen.has(edge.vertex) || sameEdge(edge, stage.base)) continue;
+    seen.add(edge.vertex);
+    const { vertex } = edge;
+    if (vertex.op.kind === 'file') {
+      for (const action of vertex.op.actions) {
+        const source = vertex.inputs[action.secondaryInput];
+        const from = action.secondaryInput < 0 ? undefined : stages.find((other) => other !== stage && sameEdge(other.result, source));
+        if (from !== undefined) found.push({ vertex, from });
+        const root = action.input < 0 ? undefined : vertex.inputs[action.input];
+        if (root !== undefined) queue.push(root);
+      }
+    } else if (vertex.op.kind === 'exec') {
+      const root = vertex.op.mounts.find((mount) => mount.dest === '/');
+      const input = root === undefined || root.input < 0 ? undefined : vertex.inputs[root.input];
+      if (input !== undefined) queue.push(input);
+    } else {
+      queue.push(...vertex.inputs);
+    }
+  }
+  return found;
+}

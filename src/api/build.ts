@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { BuildError, type BuildEventSink, type ExportResult, type SolveResult } from '../contracts/index.ts';
 import { parseDockerfile } from '../dockerfile/index.ts';
@@ -8,7 +8,7 @@ import { dockerfileToLlb, type FrontendOptions, type FrontendResult, type NamedC
 import { marshal, printJson } from '../llb/index.ts';
 import { createRegistry, parseMirrors } from '../registry/index.ts';
 import { createEngine } from '../solver/index.ts';
-import { createSources } from '../source/index.ts';
+import { createSources, type Sources } from '../source/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { createWorker } from '../worker/index.ts';
 import { classifyContexts, contextDirectory, isRemoteContext, type ContextDirectory } from './contexts.ts';
@@ -17,14 +17,12 @@ import type { BuildOptions, BuildResult } from './options.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
 import { parseSecrets, parseSsh } from './secrets.ts';
 import { step } from './steps.ts';
-import { readStdinContext } from './stdin.ts';
+import { bytesOf, readStdin } from './stdin.ts';
 import { stageWeights } from './weights.ts';
 
 /** What was read before the graph is made. */
 interface Inputs {
   readonly dockerfile: DockerfileText;
-  /** By local source name. */
-  readonly directories: ReadonlyMap<string, ContextDirectory>;
   readonly context: NamedContext;
   readonly contexts: Readonly<Record<string, NamedContext>>;
 }
@@ -48,31 +46,33 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const store = await openStore({ root: options.root ?? env['SLIPWAY_ROOT'] });
   const registry = createRegistry({ mirrors, env, signal });
   const executor = createExecutor({ root: store.root });
+  const directories = new Map<string, ContextDirectory>();
+  const sources = createSources({ store, registry, contexts: directories, pull: options.pull, events, signal, env });
   try {
-    const inputs = await readInputs(options, store, events);
-    const sources = createSources({ store, registry, contexts: inputs.directories, pull: options.pull, events, signal, env });
-    try {
-      const dockerfile = parseDockerfile(inputs.dockerfile.text, { filename: inputs.dockerfile.filename });
-      const frontend = await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform), sources);
-      for (const warning of frontend.warnings) events({ type: 'warning', ...warning });
-      if (options.print !== undefined) {
-        const printed = options.print === 'llb' ? marshal(frontend.definition) : printJson(frontend.definition);
-        return { stages: [], printed };
-      }
-      events({ type: 'engine', engine: 'embedded', detail: store.root });
-      const worker = createWorker({ store, sources, executor, secrets, ssh, shmSize: options.shmSize });
-      const solved = await createEngine({ store, worker }).solve(frontend.definition, {
-        signal,
-        events,
-        noCache: options.noCache === true ? 'all' : new Set(),
-        maxParallelRuns: options.maxParallelRuns,
-      });
-      return await finish(options, { outputs, frontend, solved, store, registry, events, signal, platform });
-    } finally {
-      await sources.close();
+    const inputs = await readInputs(options, { store, sources, directories, events });
+    const dockerfile = parseDockerfile(inputs.dockerfile.text, { filename: inputs.dockerfile.filename });
+    const frontend = await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform), sources);
+    for (const warning of frontend.warnings) events({ type: 'warning', ...warning });
+    if (options.print !== undefined) {
+      return {
+        stages: [],
+        printed: options.print === 'llb' ? marshal(frontend.definition) : printJson(frontend.definition),
+      };
     }
+    events({ type: 'engine', engine: 'embedded', detail: store.root });
+    const worker = createWorker({ store, sources, executor, secrets, ssh, shmSize: options.shmSize });
+    const engine = createEngine({ store, worker });
+    const noCache = options.noCache === true ? 'all' : new Set<never>();
+    const solved = await engine.solve(frontend.definition, {
+      signal,
+      events,
+      noCache,
+      maxParallelRuns: options.maxParallelRuns,
+    });
+    return await finish(options, { outputs, frontend, solved, store, registry, events, signal, platform });
   } finally {
     await executor.close();
+    await sources.close();
     await registry.close();
     store.close();
   }
@@ -82,32 +82,71 @@ function cwdOf(options: BuildOptions): string {
   return options.cwd ?? process.cwd();
 }
 
-async function readInputs(options: BuildOptions, store: Store, events: BuildEventSink): Promise<Inputs> {
-  const cwd = cwdOf(options);
-  if (isRemoteContext(options.context)) {
-    throw new BuildError({ code: 'unsupported', message: `the context ${options.context} is remote`, hint: 'clone or download it first, then give the directory' });
-  }
-  if (options.dockerfile === '-' && options.context === '-') {
-    throw new BuildError({ code: 'usage', message: 'the Dockerfile and the context cannot both come from standard input' });
-  }
-  const named = await classifyContexts(options.buildContexts ?? {}, cwd);
-  const directories = new Map(named.directories);
-  const fromStdin = options.context === '-' ? await readStdinContext(options.stdin ?? process.stdin, store) : undefined;
-  const directory = fromStdin?.kind === 'dockerfile' ? undefined : contextDirectory(fromStdin?.directory ?? resolve(cwd, options.context), 'the context');
-
-  const dockerfile = await step(events, `[internal] load build definition from ${options.dockerfile === undefined ? 'Dockerfile' : basename(options.dockerfile)}`, async () => {
-    if (fromStdin?.kind === 'dockerfile') return dockerfileFromBytes(fromStdin.data);
-    if (options.dockerfile === '-') return dockerfileFromBytes(await bytesOf(options.stdin ?? process.stdin));
-    return await readDockerfile(directory ?? cwd, options.dockerfile, fromStdin === undefined ? cwd : (directory ?? cwd));
-  });
-  const ignore = directory === undefined ? undefined : await step(events, '[internal] load .dockerignore', async () => await readIgnoreFile(directory, dockerfile.path));
-  // Without a directory (a Dockerfile on standard input is all there is) the context is an empty one.
-  directories.set('context', { directory: directory ?? emptyDirectory(store), ignore });
-  const context: NamedContext = { kind: 'local', sourceName: 'context', excludes: ignore?.lines.map((line) => line.pattern) ?? [] };
-  return { dockerfile, directories, context, contexts: named.contexts };
+interface InputRooms {
+  readonly store: Store;
+  readonly sources: Sources;
+  /** Filled with the contexts, by local source name; `sources` reads it. */
+  readonly directories: Map<string, ContextDirectory>;
+  readonly events: BuildEventSink;
 }
 
-function frontendOptions(options: BuildOptions, inputs: Inputs, platform: ReturnType<typeof hostPlatform>): FrontendOptions {
+async function readInputs(options: BuildOptions, { store, sources, directories, events }: InputRooms): Promise<Inputs> {
+  const cwd = cwdOf(options);
+  const stdin = options.stdin ?? process.stdin;
+  if (isRemoteContext(options.context)) {
+    throw new BuildError({
+      code: 'unsupported',
+      message: `the context ${options.context} is remote`,
+      hint: 'clone or download it first, then give the directory',
+    });
+  }
+  if (options.dockerfile === '-' && options.context === '-') {
+    throw new BuildError({
+      code: 'usage',
+      message: 'the Dockerfile and the context cannot both come from standard input',
+    });
+  }
+  const named = await classifyContexts(options.buildContexts ?? {}, cwd);
+  for (const [name, directory] of named.directories) directories.set(name, directory);
+
+  const piped = options.context === '-' ? await readStdin(stdin, sources) : undefined;
+  // A Dockerfile on standard input comes without files: its context is an empty directory.
+  const contextDir =
+    piped?.kind === 'dockerfile'
+      ? await emptyDirectory(store)
+      : contextDirectory(piped?.directory ?? resolve(cwd, options.context), 'the context');
+  const name =
+    options.dockerfile === undefined || options.dockerfile === '-' ? 'Dockerfile' : basename(options.dockerfile);
+  const dockerfile = await step(events, `[internal] load build definition from ${name}`, async () => {
+    if (piped?.kind === 'dockerfile') return dockerfileFromBytes(piped.data);
+    if (options.dockerfile === '-') return dockerfileFromBytes(await bytesOf(stdin));
+    return await readDockerfile(contextDir, options.dockerfile, piped === undefined ? cwd : contextDir);
+  });
+  const ignore = await step(
+    events,
+    '[internal] load .dockerignore',
+    async () => await readIgnoreFile(contextDir, dockerfile.path),
+  );
+  directories.set('context', { directory: contextDir, ignore });
+  const context: NamedContext = {
+    kind: 'local',
+    sourceName: 'context',
+    excludes: ignore?.lines.map((line) => line.pattern) ?? [],
+  };
+  return { dockerfile, context, contexts: named.contexts };
+}
+
+async function emptyDirectory(store: Store): Promise<string> {
+  const directory = store.tempPath('context');
+  await mkdir(directory);
+  return directory;
+}
+
+function frontendOptions(
+  options: BuildOptions,
+  inputs: Inputs,
+  platform: ReturnType<typeof hostPlatform>,
+): FrontendOptions {
   return {
     target: options.target,
     buildArgs: options.buildArgs ?? {},
@@ -140,13 +179,31 @@ interface Finished {
 async function finish(options: BuildOptions, done: Finished): Promise<BuildResult> {
   const { frontend, solved, store, registry, events, signal, platform } = done;
   const names = options.tags ?? [];
-  const specs = names.length > 0 || done.outputs.some((spec) => spec.type !== 'image') || done.outputs.length === 0 ? done.outputs : done.outputs;
-  const destinations: readonly OutputSpec[] = names.length > 0 && !specs.some((spec) => spec.type === 'image') ? [parseOutput('type=image'), ...specs] : specs;
-  const input = { snapshot: solved.snapshot, config: { ...frontend.config }, platform, sourceDateEpoch: frontend.sourceDateEpoch };
+  // -t alone means the local store; with another destination the names go into both.
+  const destinations: readonly OutputSpec[] =
+    names.length > 0 && !done.outputs.some((spec) => spec.type === 'image')
+      ? [parseOutput('type=image'), ...done.outputs]
+      : done.outputs;
+  const input = {
+    snapshot: solved.snapshot,
+    config: { ...frontend.config },
+    platform,
+    sourceDateEpoch: frontend.sourceDateEpoch,
+  };
   let image: ExportResult['image'];
   for (const spec of destinations) {
-    const exporter = await createExporter(spec, { store, registry, stdout: options.stdout ?? process.stdout, names, cwd: cwdOf(options) });
-    const result = await step(events, exporter.name, async (bound) => await exporter.export(input, { signal, events: bound }));
+    const exporter = await createExporter(spec, {
+      store,
+      registry,
+      stdout: options.stdout ?? process.stdout,
+      names,
+      cwd: cwdOf(options),
+    });
+    const result = await step(
+      events,
+      exporter.name,
+      async (bound) => await exporter.export(input, { signal, events: bound }),
+    );
     image ??= result.image;
   }
   const stages = await stageWeights(frontend.stages, frontend.target, solved, store);
@@ -156,7 +213,10 @@ async function finish(options: BuildOptions, done: Finished): Promise<BuildResul
     if (options.iidFile !== undefined) await writeFile(resolve(cwdOf(options), options.iidFile), image.configDigest);
   }
   if (options.metadataFile !== undefined) {
-    await writeFile(resolve(cwdOf(options), options.metadataFile), `${JSON.stringify(metadata(image), undefined, 2)}\n`);
+    await writeFile(
+      resolve(cwdOf(options), options.metadataFile),
+      `${JSON.stringify(metadata(image), undefined, 2)}\n`,
+    );
   }
   return { image, stages };
 }

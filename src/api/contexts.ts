@@ -30,8 +30,13 @@ export async function classifyContexts(values: Readonly<Record<string, string>>,
     const key = name.toLowerCase();
     const scheme = /^(docker-image|oci-layout|target|input):(\/\/)?/.exec(value);
     if (scheme?.[1] === 'docker-image') contexts[key] = { kind: 'docker-image', ref: value.slice(scheme[0].length) };
-    else if (scheme?.[1] === 'oci-layout') contexts[key] = { kind: 'oci-layout', ref: ociLayoutRef(value.slice(scheme[0].length), cwd) };
-    else if (scheme !== null) throw new BuildError({ code: 'unsupported', message: `--build-context ${name}=${value}: ${scheme[1] ?? ''}: contexts belong to bake files` });
+    else if (scheme?.[1] === 'oci-layout')
+      contexts[key] = { kind: 'oci-layout', ref: ociLayoutRef(value.slice(scheme[0].length), cwd) };
+    else if (scheme !== null)
+      throw new BuildError({
+        code: 'unsupported',
+        message: `--build-context ${name}=${value}: ${scheme[1] ?? ''}: contexts belong to bake files`,
+      });
     else if (GIT_URL.test(value)) contexts[key] = { kind: 'git', url: value };
     else if (/^https?:\/\//.test(value)) contexts[key] = { kind: 'http', url: value };
     else {
@@ -65,7 +70,11 @@ export function contextDirectory(directory: string, what: string): string {
     });
   }
   if (!stat.isDirectory()) {
-    throw new BuildError({ code: 'context', message: `${what}: ${directory} is a file, not a directory`, hint: 'a Dockerfile elsewhere is named with -f: slipway build -f FILE DIRECTORY' });
+    throw new BuildError({
+      code: 'context',
+      message: `${what}: ${directory} is a file, not a directory`,
+      hint: 'a Dockerfile elsewhere is named with -f: slipway build -f FILE DIRECTORY',
+    });
   }
   return directory;
 }

@@ -18,14 +18,23 @@ export interface DockerfileText {
  * Finds and reads the Dockerfile: `file` relative to `cwd`, else `Dockerfile`, else `dockerfile` in the context (as
  * BuildKit, dockerui/config.go). Errors: `dockerfile` naming where it looked, and near names that are there.
  */
-export async function readDockerfile(contextDir: string, file: string | undefined, cwd: string): Promise<DockerfileText> {
-  const candidates = file === undefined ? [join(contextDir, 'Dockerfile'), join(contextDir, 'dockerfile')] : [resolve(cwd, file)];
+export async function readDockerfile(
+  contextDir: string,
+  file: string | undefined,
+  cwd: string,
+): Promise<DockerfileText> {
+  const candidates =
+    file === undefined ? [join(contextDir, 'Dockerfile'), join(contextDir, 'dockerfile')] : [resolve(cwd, file)];
   for (const path of candidates) {
     const data = await readIfThere(path);
     if (data !== undefined) return { text: decode(data, path), filename: file ?? basename(path), path };
   }
   const looked = file ?? join(contextDir, 'Dockerfile');
-  throw new BuildError({ code: 'dockerfile', message: `no Dockerfile: ${looked} does not exist`, hint: await nearDockerfiles(contextDir, file) });
+  throw new BuildError({
+    code: 'dockerfile',
+    message: `no Dockerfile: ${looked} does not exist`,
+    hint: await nearDockerfiles(contextDir, file),
+  });
 }
 
 /** A Dockerfile that came as bytes. */
@@ -42,8 +51,14 @@ export interface IgnoreFile {
  * `NAME.dockerignore` beside the Dockerfile replaces the context's `.dockerignore` (dockerui/config.go).
  * Errors: `ignore-file` for a pattern that cannot be used.
  */
-export async function readIgnoreFile(contextDir: string, dockerfilePath: string | undefined): Promise<IgnoreFile | undefined> {
-  const candidates = [...(dockerfilePath === undefined ? [] : [`${dockerfilePath}.dockerignore`]), join(contextDir, '.dockerignore')];
+export async function readIgnoreFile(
+  contextDir: string,
+  dockerfilePath: string | undefined,
+): Promise<IgnoreFile | undefined> {
+  const candidates = [
+    ...(dockerfilePath === undefined ? [] : [`${dockerfilePath}.dockerignore`]),
+    join(contextDir, '.dockerignore'),
+  ];
   for (const path of candidates) {
     const data = await readIfThere(path);
     if (data === undefined) continue;
@@ -60,9 +75,15 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (code === 'EISDIR') throw new BuildError({ code: 'dockerfile', message: `${path} is a directory, not a file`, cause: error });
-    if (code === 'EACCES') throw new BuildError({ code: 'permission', message: `${path} cannot be read: permission denied`, cause: error });
-    throw new BuildError({ code: 'dockerfile', message: `${path} cannot be read: ${(error as Error).message}`, cause: error });
+    if (code === 'EISDIR')
+      throw new BuildError({ code: 'dockerfile', message: `${path} is a directory, not a file`, cause: error });
+    if (code === 'EACCES')
+      throw new BuildError({ code: 'permission', message: `${path} cannot be read: permission denied`, cause: error });
+    throw new BuildError({
+      code: 'dockerfile',
+      message: `${path} cannot be read: ${(error as Error).message}`,
+      cause: error,
+    });
   }
 }
 
@@ -77,5 +98,7 @@ async function nearDockerfiles(contextDir: string, file: string | undefined): Pr
   const names = await readdir(contextDir).catch(() => []);
   const near = names.filter((name) => /dockerfile|containerfile/i.test(name)).sort();
   if (near.length > 0) return `${contextDir} has ${near.slice(0, 4).join(', ')}: name it with -f`;
-  return file === undefined ? 'name it with -f, or give the directory that holds it as the context' : 'check the path after -f; it is relative to the current directory';
+  return file === undefined
+    ? 'name it with -f, or give the directory that holds it as the context'
+    : 'check the path after -f; it is relative to the current directory';
 }

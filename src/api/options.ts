@@ -65,7 +65,15 @@ export interface StageWeight {
 
 export interface BuildResult {
   /** Present when a destination made an image. */
-  readonly image?: { readonly digest: Digest; readonly configDigest: Digest; readonly layersSize: number; readonly layers: number; readonly names: readonly string[] } | undefined;
+  readonly image?:
+    | {
+        readonly digest: Digest;
+        readonly configDigest: Digest;
+        readonly layersSize: number;
+        readonly layers: number;
+        readonly names: readonly string[];
+      }
+    | undefined;
   readonly stages: readonly StageWeight[];
   /** With `print`: the definition's bytes, or JSON text. */
   readonly printed?: Uint8Array | string | undefined;

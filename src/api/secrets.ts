@@ -16,23 +16,43 @@ export type SshProvider = (id: string) => string | undefined;
  * `--secret` words: `id=ID[,type=file|env][,src=FILE|,env=NAME]`; without a source, the environment variable called like
  * the id, else the file (buildx: util/buildflags/secrets.go). Errors: `usage`; reading ones when a step asks.
  */
-export function parseSecrets(words: readonly string[], env: Readonly<Record<string, string | undefined>>, cwd: string): SecretProvider {
+export function parseSecrets(
+  words: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): SecretProvider {
   const given = new Map(words.map((word) => secret(word, env, cwd)));
   return (id) => given.get(id)?.();
 }
 
-function secret(word: string, env: Readonly<Record<string, string | undefined>>, cwd: string): readonly [string, () => Uint8Array] {
+function secret(
+  word: string,
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): readonly [string, () => Uint8Array] {
   const fields = new Map(
     word.split(',').map((field): [string, string] => {
       const at = field.indexOf('=');
-      if (at <= 0) throw new BuildError({ code: 'usage', message: `--secret ${word}: "${field}" is not NAME=VALUE`, hint: 'write it as id=token,src=token.txt or id=token,env=TOKEN' });
+      if (at <= 0)
+        throw new BuildError({
+          code: 'usage',
+          message: `--secret ${word}: "${field}" is not NAME=VALUE`,
+          hint: 'write it as id=token,src=token.txt or id=token,env=TOKEN',
+        });
       return [field.slice(0, at).toLowerCase(), field.slice(at + 1)];
     }),
   );
   const source = fields.get('src') ?? fields.get('source');
   const id = fields.get('id') ?? source;
-  if (!id) throw new BuildError({ code: 'usage', message: `--secret ${word} has no id`, hint: 'write it as id=token,src=token.txt' });
-  const variable = fields.get('env') ?? (fields.get('type') === 'env' ? (source ?? id) : source === undefined && env[id] !== undefined ? id : undefined);
+  if (!id)
+    throw new BuildError({
+      code: 'usage',
+      message: `--secret ${word} has no id`,
+      hint: 'write it as id=token,src=token.txt',
+    });
+  const variable =
+    fields.get('env') ??
+    (fields.get('type') === 'env' ? (source ?? id) : source === undefined && env[id] !== undefined ? id : undefined);
   if (variable !== undefined) {
     return [id, () => limited(id, Buffer.from(env[variable] ?? ''))];
   }
@@ -44,14 +64,22 @@ function secret(word: string, env: Readonly<Record<string, string | undefined>>,
         return limited(id, readFileSync(path));
       } catch (error) {
         if (error instanceof BuildError) throw error;
-        throw new BuildError({ code: 'usage', message: `the secret ${id} cannot be read from ${path}: ${(error as Error).message}`, cause: error });
+        throw new BuildError({
+          code: 'usage',
+          message: `the secret ${id} cannot be read from ${path}: ${(error as Error).message}`,
+          cause: error,
+        });
       }
     },
   ];
 }
 
 function limited(id: string, data: Uint8Array): Uint8Array {
-  if (data.length > MAX_SECRET_BYTES) throw new BuildError({ code: 'usage', message: `the secret ${id} has ${data.length} bytes; at most ${MAX_SECRET_BYTES} are allowed` });
+  if (data.length > MAX_SECRET_BYTES)
+    throw new BuildError({
+      code: 'usage',
+      message: `the secret ${id} has ${data.length} bytes; at most ${MAX_SECRET_BYTES} are allowed`,
+    });
   return data;
 }
 
@@ -61,7 +89,12 @@ export function parseSsh(words: readonly string[], env: Readonly<Record<string, 
     words.map((word): [string, string] => {
       const [id = '', path] = word.split('=', 2);
       const socket = path ?? env['SSH_AUTH_SOCK'];
-      if (socket === undefined || socket === '') throw new BuildError({ code: 'usage', message: `--ssh ${word}: no agent runs here (SSH_AUTH_SOCK is not set)`, hint: 'start ssh-agent, or give its socket: --ssh default=SOCKET' });
+      if (socket === undefined || socket === '')
+        throw new BuildError({
+          code: 'usage',
+          message: `--ssh ${word}: no agent runs here (SSH_AUTH_SOCK is not set)`,
+          hint: 'start ssh-agent, or give its socket: --ssh default=SOCKET',
+        });
       return [id, socket.startsWith('~/') ? join(homedir(), socket.slice(2)) : socket];
     }),
   );

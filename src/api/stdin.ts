@@ -2,7 +2,9 @@ import { BuildError } from '../contracts/index.ts';
 import type { Sources } from '../source/index.ts';
 
 /** What `slipway build -` got. */
-export type StdinContext = { readonly kind: 'dockerfile'; readonly data: Uint8Array } | { readonly kind: 'tar'; readonly stream: AsyncIterable<Uint8Array> };
+export type StdinContext =
+  | { readonly kind: 'dockerfile'; readonly data: Uint8Array }
+  | { readonly kind: 'tar'; readonly stream: AsyncIterable<Uint8Array> };
 
 /** Enough to see a tar header. Bytes. */
 const HEAD = 512;
@@ -30,7 +32,13 @@ export async function sniffStdin(stdin: AsyncIterable<Uint8Array>): Promise<Stdi
 
 function isArchive(head: Buffer): boolean {
   const starts = (...bytes: number[]) => bytes.every((byte, i) => head[i] === byte);
-  return head.subarray(257, 262).toString('latin1') === 'ustar' || starts(0x1f, 0x8b) || starts(0x42, 0x5a, 0x68) || starts(0xfd, 0x37, 0x7a, 0x58, 0x5a) || starts(0x28, 0xb5, 0x2f, 0xfd);
+  return (
+    head.subarray(257, 262).toString('latin1') === 'ustar' ||
+    starts(0x1f, 0x8b) ||
+    starts(0x42, 0x5a, 0x68) ||
+    starts(0xfd, 0x37, 0x7a, 0x58, 0x5a) ||
+    starts(0x28, 0xb5, 0x2f, 0xfd)
+  );
 }
 
 /** The whole of a small stream. Errors: `dockerfile` when it is empty. */
@@ -38,12 +46,19 @@ export async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Uint8A
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
   const data = Buffer.concat(chunks);
-  if (data.length === 0) throw new BuildError({ code: 'dockerfile', message: 'standard input is empty: no Dockerfile, no context', hint: 'as in: slipway build - < Dockerfile' });
+  if (data.length === 0)
+    throw new BuildError({
+      code: 'dockerfile',
+      message: 'standard input is empty: no Dockerfile, no context',
+      hint: 'as in: slipway build - < Dockerfile',
+    });
   return data;
 }
 
 /** Unpacks a tar context, or hands back the Dockerfile. */
 export async function readStdin(stdin: AsyncIterable<Uint8Array>, sources: Pick<Sources, 'contextFromTar'>) {
   const found = await sniffStdin(stdin);
-  return found.kind === 'dockerfile' ? found : { kind: 'directory' as const, directory: await sources.contextFromTar(found.stream) };
+  return found.kind === 'dockerfile'
+    ? found
+    : { kind: 'directory' as const, directory: await sources.contextFromTar(found.stream) };
 }

@@ -11,17 +11,28 @@ import type { StageWeight } from './options.ts';
  * target and the stages that it is FROM, all of it; for others the bytes that `COPY --from` brought from there into the
  * result, through however many stages in between (followed by content digest).
  */
-export async function stageWeights(stages: readonly StageInfo[], target: StageInfo, solved: SolveResult, store: Store): Promise<readonly StageWeight[]> {
+export async function stageWeights(
+  stages: readonly StageInfo[],
+  target: StageInfo,
+  solved: SolveResult,
+  store: Store,
+): Promise<readonly StageWeight[]> {
   // A build that was cached whole looked at no stage: the same layers out of the same graph weigh what they did.
   const key = `stages:${target.result?.vertex.digest ?? 'scratch'}:${solved.snapshot.layers.map((layer) => layer.id).join(',')}`;
   const known = store.readFact(key);
   if (known !== undefined) return JSON.parse(known) as readonly StageWeight[];
   const weights = await weighStages(stages, target, solved, store);
-  if (weights.length === stages.length && !weights.some((weight) => weight.estimated)) store.writeFact(key, JSON.stringify(weights));
+  if (weights.length === stages.length && !weights.some((weight) => weight.estimated))
+    store.writeFact(key, JSON.stringify(weights));
   return weights;
 }
 
-async function weighStages(stages: readonly StageInfo[], target: StageInfo, solved: SolveResult, store: Store): Promise<readonly StageWeight[]> {
+async function weighStages(
+  stages: readonly StageInfo[],
+  target: StageInfo,
+  solved: SolveResult,
+  store: Store,
+): Promise<readonly StageWeight[]> {
   const snapshots = new Map<StageInfo, Snapshot>();
   for (const stage of stages) {
     const snapshot = await peek(solved, stage.result);
@@ -35,7 +46,13 @@ async function weighStages(stages: readonly StageInfo[], target: StageInfo, solv
     const weight = await snapshotWeight(snapshot, store);
     const final = stage === target;
     const inherited = final || isBaseOf(stage, target, stages);
-    weights.push({ name: stage.name, builtBytes: weight.bytes, estimated: weight.estimated, final, shippedBytes: inherited ? weight.bytes : (shipped.get(stage) ?? 0) });
+    weights.push({
+      name: stage.name,
+      builtBytes: weight.bytes,
+      estimated: weight.estimated,
+      final,
+      shippedBytes: inherited ? weight.bytes : (shipped.get(stage) ?? 0),
+    });
   }
   return weights;
 }
@@ -45,7 +62,10 @@ async function peek(solved: SolveResult, result: VertexInput | undefined): Promi
 }
 
 /** Bytes of a flattened snapshot; compressed sizes stand in for layers whose tree nobody has read. */
-async function snapshotWeight(snapshot: Snapshot, store: Store): Promise<{ readonly bytes: number; readonly estimated: boolean }> {
+async function snapshotWeight(
+  snapshot: Snapshot,
+  store: Store,
+): Promise<{ readonly bytes: number; readonly estimated: boolean }> {
   const rows = snapshot.layers.map((layer) => store.layer(layer.id));
   const key = `weight:${snapshot.layers.map((layer) => layer.id).join(',')}`;
   const known = store.readFact(key);
@@ -72,7 +92,8 @@ function isBaseOf(stage: StageInfo, target: StageInfo, stages: readonly StageInf
   let at: StageInfo | undefined = target;
   while (at !== undefined) {
     const base: VertexInput | undefined = at.base;
-    const parent: StageInfo | undefined = base === undefined ? undefined : stages.find((other) => other !== at && sameEdge(other.result, base));
+    const parent: StageInfo | undefined =
+      base === undefined ? undefined : stages.find((other) => other !== at && sameEdge(other.result, base));
     if (parent === stage) return true;
     at = parent;
   }
@@ -89,10 +110,18 @@ interface Transfer {
   readonly from: StageInfo;
 }
 
-async function shippedBytes(stages: readonly StageInfo[], target: StageInfo, solved: SolveResult): Promise<ReadonlyMap<StageInfo, number>> {
+async function shippedBytes(
+  stages: readonly StageInfo[],
+  target: StageInfo,
+  solved: SolveResult,
+): Promise<ReadonlyMap<StageInfo, number>> {
   const bytes = new Map<StageInfo, number>();
   /** Follows what `into` got from other stages; `wanted` limits it to contents that reach the result. */
-  const follow = async (into: StageInfo, wanted: ReadonlySet<string> | undefined, path: readonly StageInfo[]): Promise<void> => {
+  const follow = async (
+    into: StageInfo,
+    wanted: ReadonlySet<string> | undefined,
+    path: readonly StageInfo[],
+  ): Promise<void> => {
     for (const { vertex, from } of transfers(into, stages)) {
       if (path.includes(from)) continue;
       const layer = (await peek(solved, { vertex, index: 0 }))?.layers.at(-1);
@@ -106,7 +135,10 @@ async function shippedBytes(stages: readonly StageInfo[], target: StageInfo, sol
   return bytes;
 }
 
-async function contents(layer: Layer, wanted: ReadonlySet<string> | undefined): Promise<{ readonly bytes: number; readonly digests: ReadonlySet<string> }> {
+async function contents(
+  layer: Layer,
+  wanted: ReadonlySet<string> | undefined,
+): Promise<{ readonly bytes: number; readonly digests: ReadonlySet<string> }> {
   const tree: Tree = await layer.tree();
   const digests = new Set<string>();
   let bytes = 0;
@@ -131,7 +163,10 @@ function transfers(stage: StageInfo, stages: readonly StageInfo[]): readonly Tra
     if (vertex.op.kind === 'file') {
       for (const action of vertex.op.actions) {
         const source = vertex.inputs[action.secondaryInput];
-        const from = action.secondaryInput < 0 ? undefined : stages.find((other) => other !== stage && sameEdge(other.result, source));
+        const from =
+          action.secondaryInput < 0
+            ? undefined
+            : stages.find((other) => other !== stage && sameEdge(other.result, source));
         if (from !== undefined) found.push({ vertex, from });
         const root = action.input < 0 ? undefined : vertex.inputs[action.input];
         if (root !== undefined) queue.push(root);

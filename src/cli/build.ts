@@ -3,18 +3,44 @@ import { usage, type Command, type Flag, type Io, type Parsed } from './command.
 
 const FLAGS: readonly Flag[] = [
   { name: 'add-host', value: 'HOST:IP', multiple: true, help: 'Extra line for /etc/hosts in RUN steps' },
-  { name: 'build-arg', value: 'NAME[=VALUE]', multiple: true, help: 'Value of an ARG; without =VALUE from the environment' },
-  { name: 'build-context', value: 'NAME=VALUE', multiple: true, help: 'Named context: a directory, oci-layout://PATH or docker-image://REF' },
-  { name: 'file', short: 'f', value: 'PATH', help: 'Dockerfile (default: CONTEXT/Dockerfile); - reads it from standard input' },
+  {
+    name: 'build-arg',
+    value: 'NAME[=VALUE]',
+    multiple: true,
+    help: 'Value of an ARG; without =VALUE from the environment',
+  },
+  {
+    name: 'build-context',
+    value: 'NAME=VALUE',
+    multiple: true,
+    help: 'Named context: a directory, oci-layout://PATH or docker-image://REF',
+  },
+  {
+    name: 'file',
+    short: 'f',
+    value: 'PATH',
+    help: 'Dockerfile (default: CONTEXT/Dockerfile); - reads it from standard input',
+  },
   { name: 'iidfile', value: 'FILE', help: 'Write the image ID to FILE' },
   { name: 'jobs', value: 'N', help: 'Run at most N RUN steps at once (default: no bound)' },
   { name: 'label', value: 'NAME=VALUE', multiple: true, help: 'Label of the image' },
   { name: 'metadata-file', value: 'FILE', help: 'Write what was built to FILE, as JSON' },
-  { name: 'mirror', value: 'REGISTRY=HOST[,HOST]', multiple: true, help: 'Ask HOST before REGISTRY, as docker.io=localhost:5000' },
+  {
+    name: 'mirror',
+    value: 'REGISTRY=HOST[,HOST]',
+    multiple: true,
+    help: 'Ask HOST before REGISTRY, as docker.io=localhost:5000',
+  },
   { name: 'network', value: 'MODE', help: 'Network of RUN steps: default, host or none' },
   { name: 'no-cache', help: 'Run every step anew' },
   { name: 'no-cache-filter', value: 'STAGE[,STAGE]', multiple: true, help: 'Run every step of these stages anew' },
-  { name: 'output', short: 'o', value: 'SPEC', multiple: true, help: 'Destination: type=oci|docker|local|tar|image,dest=...; a path; - for a tar on standard output' },
+  {
+    name: 'output',
+    short: 'o',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Destination: type=oci|docker|local|tar|image,dest=...; a path; - for a tar on standard output',
+  },
   { name: 'platform', value: 'OS/ARCH', help: 'Platform of the image (default: this machine)' },
   { name: 'print', value: 'llb|json', help: 'Print the build graph instead of building' },
   { name: 'progress', value: 'MODE', help: `${PROGRESS_MODES.join(', ')} (default: auto)` },
@@ -32,14 +58,16 @@ const FLAGS: readonly Flag[] = [
 export const buildCommand: Command = {
   name: 'build',
   usage: '[OPTIONS] CONTEXT',
-  summary: 'Builds an image from a Dockerfile. CONTEXT is a directory, or - for a tar or a Dockerfile on standard input.',
+  summary:
+    'Builds an image from a Dockerfile. CONTEXT is a directory, or - for a tar or a Dockerfile on standard input.',
   flags: FLAGS,
   async run(parsed, io) {
     const [context, ...more] = parsed.positionals;
     if (context === undefined) throw usage(buildCommand, 'build needs a context, as in: slipway build .');
     if (more.length > 0) throw usage(buildCommand, `build takes one context; what about "${more[0] ?? ''}"?`);
     const printed = parsed.text('print');
-    if (printed !== undefined && printed !== 'llb' && printed !== 'json') throw usage(buildCommand, `--print takes llb or json, not "${printed}"`);
+    if (printed !== undefined && printed !== 'llb' && printed !== 'json')
+      throw usage(buildCommand, `--print takes llb or json, not "${printed}"`);
 
     const progress = createProgress(progressMode(parsed, io), io.stderr);
     try {
@@ -142,7 +170,10 @@ function ulimit(word: string): { readonly name: string; readonly soft: number; r
 function bytes(flag: string, word: string): number {
   const match = /^(\d+)([bkmg]?)b?$/i.exec(word);
   if (match === null) throw usage(buildCommand, `--${flag} takes a size as 64m, not "${word}"`);
-  return Number(match[1]) * { '': 1, b: 1, k: 1 << 10, m: 1 << 20, g: 1 << 30 }[(match[2] ?? '').toLowerCase() as '' | 'b' | 'k' | 'm' | 'g'];
+  return (
+    Number(match[1]) *
+    { '': 1, b: 1, k: 1 << 10, m: 1 << 20, g: 1 << 30 }[(match[2] ?? '').toLowerCase() as '' | 'b' | 'k' | 'm' | 'g']
+  );
 }
 
 function count(flag: string, word: string): number {
@@ -152,6 +183,8 @@ function count(flag: string, word: string): number {
 
 async function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    stream.write(data, (error) => (error ? reject(new BuildError({ code: 'export', message: error.message })) : resolve()));
+    stream.write(data, (error) =>
+      error ? reject(new BuildError({ code: 'export', message: error.message })) : resolve(),
+    );
   });
 }

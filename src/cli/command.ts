@@ -48,7 +48,11 @@ export async function parseCommand(command: Command, argv: readonly string[]): P
   const options: ParseArgsOptionsConfig = Object.fromEntries(
     command.flags.map((flag) => [
       flag.name,
-      { type: flag.value === undefined ? 'boolean' : 'string', multiple: true, ...(flag.short && { short: flag.short }) },
+      {
+        type: flag.value === undefined ? 'boolean' : 'string',
+        multiple: true,
+        ...(flag.short && { short: flag.short }),
+      },
     ]),
   );
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
@@ -74,7 +78,8 @@ export async function parseCommand(command: Command, argv: readonly string[]): P
       }
       values.set(flag.name, [value]);
     } else {
-      if (token.value === undefined) throw usage(command, `${token.rawName} needs a value: ${token.rawName} ${flag.value}`);
+      if (token.value === undefined)
+        throw usage(command, `${token.rawName} needs a value: ${token.rawName} ${flag.value}`);
       const list = values.get(flag.name) ?? [];
       list.push(token.value);
       values.set(flag.name, list);
@@ -102,16 +107,24 @@ async function unknownFlag(command: Command, rawName: string): Promise<BuildErro
   return new BuildError({
     code: 'usage',
     message: `slipway ${command.name} has no flag ${rawName}`,
-    hint: near === '' ? `see: slipway ${command.name} --help` : `did you mean ${near}? See: slipway ${command.name} --help`,
+    hint:
+      near === '' ? `see: slipway ${command.name} --help` : `did you mean ${near}? See: slipway ${command.name} --help`,
   });
 }
 
 /** What `slipway NAME --help` prints. */
 export function help(command: Command): string {
   const left = command.flags.map(
-    (flag) => `${flag.short ? `-${flag.short}, ` : '    '}--${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`,
+    (flag) =>
+      `${flag.short ? `-${flag.short}, ` : '    '}--${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`,
   );
   const width = Math.max(0, ...left.map((text) => text.length));
   const lines = command.flags.map((flag, i) => `  ${(left[i] ?? '').padEnd(width)}  ${flag.help}`);
-  return [`Usage: slipway ${command.name} ${command.usage}`.trimEnd(), '', command.summary, ...(lines.length ? ['', 'Options:', ...lines] : []), ''].join('\n');
+  return [
+    `Usage: slipway ${command.name} ${command.usage}`.trimEnd(),
+    '',
+    command.summary,
+    ...(lines.length ? ['', 'Options:', ...lines] : []),
+    '',
+  ].join('\n');
 }

@@ -19,7 +19,13 @@ export const imagesCommand: Command = {
     if (parsed.on('json')) io.stdout.write(`${JSON.stringify(images, undefined, 2)}\n`);
     else if (parsed.on('quiet')) io.stdout.write(images.map((image) => `${image.id}\n`).join(''));
     else {
-      const rows = images.map((image) => [image.repository, image.tag, image.id.slice(7, 7 + SHORT_ID), ago(image.created, Date.now()), humanSize(image.size)]);
+      const rows = images.map((image) => [
+        image.repository,
+        image.tag,
+        image.id.slice(7, 7 + SHORT_ID),
+        ago(image.created, Date.now()),
+        humanSize(image.size),
+      ]);
       io.stdout.write(table(['REPOSITORY', 'TAG', 'IMAGE ID', 'CREATED', 'SIZE'], rows));
     }
     return 0;
@@ -57,7 +63,12 @@ export const historyCommand: Command = {
       return 0;
     }
     const shorten = (text: string) => (parsed.on('no-trunc') || text.length <= 60 ? text : `${text.slice(0, 59)}…`);
-    const rows = entries.map((entry) => [ago(entry.created, Date.now()), humanSize(entry.size), shorten(entry.createdBy), entry.comment]);
+    const rows = entries.map((entry) => [
+      ago(entry.created, Date.now()),
+      humanSize(entry.size),
+      shorten(entry.createdBy),
+      entry.comment,
+    ]);
     io.stdout.write(table(['CREATED', 'SIZE', 'CREATED BY', 'COMMENT'], rows));
     return 0;
   },

@@ -6,12 +6,24 @@ import { formatError } from './print-error.ts';
 /** Command modules are loaded when they are asked for: a build pays for nothing else. */
 const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Promise<Command> }>> = {
   build: { summary: 'Build an image from a Dockerfile', load: async () => (await import('./build.ts')).buildCommand },
-  images: { summary: 'List the images in the local store', load: async () => (await import('./images.ts')).imagesCommand },
-  inspect: { summary: 'Show what an image is, as JSON', load: async () => (await import('./images.ts')).inspectCommand },
-  history: { summary: 'Show the steps that made an image', load: async () => (await import('./images.ts')).historyCommand },
+  images: {
+    summary: 'List the images in the local store',
+    load: async () => (await import('./images.ts')).imagesCommand,
+  },
+  inspect: {
+    summary: 'Show what an image is, as JSON',
+    load: async () => (await import('./images.ts')).inspectCommand,
+  },
+  history: {
+    summary: 'Show the steps that made an image',
+    load: async () => (await import('./images.ts')).historyCommand,
+  },
   run: { summary: 'Run an image from the local store', load: async () => (await import('./run.ts')).runCommand },
   rmi: { summary: 'Remove images from the local store', load: async () => (await import('./images.ts')).rmiCommand },
-  version: { summary: 'Show the version and the engine', load: async () => (await import('./version.ts')).versionCommand },
+  version: {
+    summary: 'Show the version and the engine',
+    load: async () => (await import('./version.ts')).versionCommand,
+  },
 };
 
 /** Runs the command line and ends the process with its exit code. */
@@ -46,7 +58,9 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
     return name === undefined ? EXIT_CODES.usage : 0;
   }
   try {
-    const entry = Object.hasOwn(COMMANDS, name === '--version' ? 'version' : name) ? COMMANDS[name === '--version' ? 'version' : name] : undefined;
+    const entry = Object.hasOwn(COMMANDS, name === '--version' ? 'version' : name)
+      ? COMMANDS[name === '--version' ? 'version' : name]
+      : undefined;
     if (entry === undefined) throw await unknownCommand(name);
     const command = await entry.load();
     if (wantsHelp(command, rest)) {
@@ -86,7 +100,11 @@ function overview(): string {
 
 async function unknownCommand(name: string): Promise<BuildError> {
   const { closest } = await import('fastest-levenshtein');
-  return new BuildError({ code: 'usage', message: `slipway has no command "${name}"`, hint: `did you mean "${closest(name, Object.keys(COMMANDS))}"? See: slipway --help` });
+  return new BuildError({
+    code: 'usage',
+    message: `slipway has no command "${name}"`,
+    hint: `did you mean "${closest(name, Object.keys(COMMANDS))}"? See: slipway --help`,
+  });
 }
 
 /** What no room turned into a BuildError is a bug of ours; it is said as one, with where to look. */
@@ -94,6 +112,15 @@ async function unexpected(error: unknown): Promise<BuildError> {
   const { systemError } = await import('../index.ts');
   const known = systemError(error);
   if (known !== undefined) return known;
-  const text = error instanceof Error ? (process.env['SLIPWAY_DEBUG'] ? (error.stack ?? error.message) : error.message) : String(error);
-  return new BuildError({ code: 'internal', message: `slipway met a case it does not know: ${text}`, hint: 'this is a bug; SLIPWAY_DEBUG=1 shows where' });
+  const text =
+    error instanceof Error
+      ? process.env['SLIPWAY_DEBUG']
+        ? (error.stack ?? error.message)
+        : error.message
+      : String(error);
+  return new BuildError({
+    code: 'internal',
+    message: `slipway met a case it does not know: ${text}`,
+    hint: 'this is a bug; SLIPWAY_DEBUG=1 shows where',
+  });
 }

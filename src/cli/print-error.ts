@@ -18,7 +18,11 @@ function excerpt(location: SourceLocation): readonly string[] {
   const first = location.ranges[0];
   if (first === undefined) return [location.file.filename];
   const start = Math.min(...location.ranges.map((range) => range.start.line));
-  const end = Math.max(...location.ranges.map((range) => (range.end.column === 0 && range.end.line > range.start.line ? range.end.line - 1 : range.end.line)));
+  const end = Math.max(
+    ...location.ranges.map((range) =>
+      range.end.column === 0 && range.end.line > range.start.line ? range.end.line - 1 : range.end.line,
+    ),
+  );
   const rule = '--------------------';
   const lines = [`${location.file.filename}:${start}`, rule];
   for (let line = Math.max(1, start - EXCERPT_CONTEXT); line <= Math.min(text.length, end + EXCERPT_CONTEXT); line++) {

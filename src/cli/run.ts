@@ -8,7 +8,13 @@ export const runCommand: Command = {
   passThrough: true,
   flags: [
     { name: 'entrypoint', value: 'COMMAND', help: "Instead of the image's entry point" },
-    { name: 'env', short: 'e', value: 'NAME[=VALUE]', multiple: true, help: "Environment; without =VALUE from the caller's" },
+    {
+      name: 'env',
+      short: 'e',
+      value: 'NAME[=VALUE]',
+      multiple: true,
+      help: "Environment; without =VALUE from the caller's",
+    },
     { name: 'interactive', short: 'i', help: 'Pass standard input on' },
     { name: 'rm', help: 'Accepted: the container is always removed' },
     { name: 'tty', short: 't', help: 'Use this terminal' },
@@ -21,7 +27,11 @@ export const runCommand: Command = {
     return await runImage(image, {
       command,
       entrypoint: parsed.text('entrypoint'),
-      env: parsed.list('env').flatMap((word) => (word.includes('=') ? [word] : io.env[word] === undefined ? [] : [`${word}=${io.env[word] ?? ''}`])),
+      env: parsed
+        .list('env')
+        .flatMap((word) =>
+          word.includes('=') ? [word] : io.env[word] === undefined ? [] : [`${word}=${io.env[word] ?? ''}`],
+        ),
       user: parsed.text('user'),
       workdir: parsed.text('workdir'),
       tty: parsed.on('tty'),

@@ -9,7 +9,10 @@ export const versionCommand: Command = {
   async run(parsed, io) {
     const info = await versionInfo({ env: io.env });
     if (parsed.on('json')) io.stdout.write(`${JSON.stringify(info, undefined, 2)}\n`);
-    else io.stdout.write(`slipway ${info.version}\nnode ${info.node}\nengine ${info.engine}\nruntime ${info.runtime}\nroot ${info.root}\n`);
+    else
+      io.stdout.write(
+        `slipway ${info.version}\nnode ${info.node}\nengine ${info.engine}\nruntime ${info.runtime}\nroot ${info.root}\n`,
+      );
     return 0;
   },
 };

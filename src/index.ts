@@ -1,0 +1,28 @@
+/**
+ * Slipway as a library: everything that the command line does, typed and in this process.
+ *
+ * @example
+ * import { build } from 'slipway';
+ * const { image } = await build({ context: '.', tags: ['my-image:latest'] });
+ */
+export { build } from './api/build.ts';
+export type { BuildOptions, BuildResult, HostOptions, StageWeight } from './api/options.ts';
+export { imageHistory, inspectImage, listImages, removeImage } from './api/images.ts';
+export type { HistoryItem, ImageListItem } from './api/images.ts';
+export { runImage } from './api/run.ts';
+export type { RunOptions } from './api/run.ts';
+export { systemError } from './api/system-error.ts';
+export { versionInfo, VERSION } from './api/version.ts';
+export type { VersionInfo } from './api/version.ts';
+export { createProgress, isProgressMode, PROGRESS_MODES } from './progress/index.ts';
+export type { ProgressMode } from './progress/index.ts';
+export { BuildError } from './contracts/index.ts';
+export type {
+  BuildEvent,
+  BuildEventSink,
+  Digest,
+  ErrorCode,
+  SourceFile,
+  SourceLocation,
+  SourceRange,
+} from './contracts/index.ts';

@@ -1,5 +1,5 @@
 import type { Digest } from '../contracts/index.ts';
-import type { Descriptor, Index, Manifest } from '../image/types.ts';
+import type { Descriptor, Index, Manifest } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 
 export interface RegistryOptions {
@@ -42,14 +42,6 @@ export interface CallOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
-/** The part of an OCI platform that images are chosen by. */
-export interface WantedPlatform {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant?: string | undefined;
-  readonly osVersion?: string | undefined;
-}
-
 /** A manifest or index as the registry served it, verified against its digest. */
 export type FetchedManifest =
   | {
@@ -59,16 +51,6 @@ export type FetchedManifest =
       readonly document: Manifest;
     }
   | { readonly kind: 'index'; readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly document: Index };
-
-/** What a name means for one platform. */
-export interface ResolvedManifest {
-  /** What the name itself points to: a manifest or an index. */
-  readonly descriptor: Descriptor;
-  /** The index that the name points to, if it does. */
-  readonly index: FetchedManifest | undefined;
-  /** The manifest for the platform. */
-  readonly manifest: FetchedManifest & { readonly kind: 'manifest' };
-}
 
 /** Where the bytes of a blob to push come from; `open` may be called again after a cut connection. */
 export interface BlobSource {
@@ -87,19 +69,12 @@ export interface BlobSource {
 export interface Registry {
   /** Tag (or digest) to descriptor: HEAD, then GET where HEAD tells too little. */
   resolve(repository: string, reference: string, options?: CallOptions): Promise<Descriptor>;
-  /** Resolves a name to the manifest of one platform; fetches what is needed, verified. */
-  resolveManifest(
-    repository: string,
-    reference: string,
-    platform: WantedPlatform,
-    options?: CallOptions,
-  ): Promise<ResolvedManifest>;
   /** A manifest or index, verified; by tag its digest is that of the bytes. */
   fetchManifest(repository: string, reference: string, options?: CallOptions): Promise<FetchedManifest>;
   /** A blob as a stream: resumed after a cut, ends with `digest-mismatch` when digest or size are not the descriptor's. */
   fetchBlob(
     repository: string,
-    descriptor: Pick<Descriptor, 'digest' | 'size' | 'urls'>,
+    descriptor: Pick<Descriptor, 'digest' | 'size'>,
     options?: CallOptions,
   ): AsyncIterable<Uint8Array>;
   /**
@@ -108,7 +83,7 @@ export interface Registry {
    */
   pullBlob(
     repositories: readonly string[],
-    descriptor: Pick<Descriptor, 'digest' | 'size' | 'urls'>,
+    descriptor: Pick<Descriptor, 'digest' | 'size'>,
     store: Store,
     options?: CallOptions,
   ): Promise<void>;

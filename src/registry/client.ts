@@ -1,0 +1,217 @@
+import type { BuildError } from '../contracts/index.ts';
+import { createAuthorizer } from './auth.ts';
+import type { Authorization, AuthorizedHeader } from './auth.ts';
+import type { Endpoint, Scheme } from './endpoints.ts';
+import { isLoopback } from './endpoints.ts';
+import { answerError, cancelled, errorLines, failureError, hostile } from './errors.ts';
+import { isTransientFailure, isTransientStatus, sleep, waitBefore } from './retry.ts';
+import { createTransport, readBody } from './transport.ts';
+import type { Env, RequestBody, WireRequest, WireResponse } from './transport.ts';
+import type { Limits } from './types.ts';
+
+export interface ClientRequest {
+  readonly method: WireRequest['method'];
+  /** Below the repository, as `/manifests/latest`; or a whole URL that an answer gave (an upload's Location). */
+  readonly target: string;
+  /** For messages: `docker.io/library/x:latest`, `blob sha256:...`. */
+  readonly what: string;
+  readonly scopes: readonly string[];
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: RequestBody | undefined;
+  /** Statuses that are an answer; any other is an error. */
+  readonly expect: readonly number[];
+  readonly signal?: AbortSignal | undefined;
+  readonly headersTimeout?: number | undefined;
+  /** False when the caller repeats what is more than this request. Default true. */
+  readonly retry?: boolean | undefined;
+}
+
+export interface ClientResponse extends WireResponse {
+  /** After redirects. */
+  readonly url: string;
+}
+
+/** Requests to registries as their users see them: redirects, logins and retries are dealt with here. */
+export interface Client {
+  readonly limits: Limits;
+  /** @throws BuildError */
+  send(endpoint: Endpoint, request: ClientRequest): Promise<ClientResponse>;
+  /** A plain GET or HEAD anywhere. @throws BuildError */
+  get(
+    url: string,
+    request: Pick<ClientRequest, 'headers' | 'signal'> & { method: 'GET' | 'HEAD' },
+  ): Promise<ClientResponse>;
+  close(): Promise<void>;
+}
+
+const REDIRECTS_MAX = 10;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const ERROR_BODY_MAX = 64 * 1024;
+/** A mirror that fails is passed over rather than waited for. */
+const MIRROR_RETRIES = 1;
+
+export function createClient(env: Env, limits: Limits): Client {
+  const transport = createTransport(env, limits);
+  const authorizer = createAuthorizer(env, (request) =>
+    persistently(request.signal, limits.retries, () => follow(request)),
+  );
+  /** What a host turned out to speak. */
+  const spoken = new Map<string, Scheme>();
+
+  /** Follows redirects of GET and HEAD. Credentials stay with the host that they are for. */
+  async function follow(request: WireRequest): Promise<ClientResponse> {
+    let url = new URL(request.url);
+    let headers = request.headers;
+    for (let hops = 0; ; hops++) {
+      const response = await transport.send({ ...request, url: url.href, headers });
+      const location = response.headers['location'];
+      const isRead = request.method === 'GET' || request.method === 'HEAD';
+      if (!REDIRECTS.has(response.status) || location === undefined || !isRead) return { ...response, url: url.href };
+      await response.drain();
+      if (hops === REDIRECTS_MAX) throw hostile('a redirect', url.host, `there were more than ${REDIRECTS_MAX}`);
+      if (!URL.canParse(location, url.href)) throw hostile('a redirect', url.host, 'its target is no URL');
+      const next = new URL(location, url);
+      if (next.protocol !== 'https:' && next.protocol !== 'http:') {
+        throw hostile('a redirect', url.host, `it leads to ${next.protocol}`);
+      }
+      if (url.protocol === 'https:' && next.protocol === 'http:' && request.verifyTls) {
+        throw hostile('a redirect', url.host, 'it leads from https to plain http');
+      }
+      if (next.origin !== url.origin) headers = withoutAuthorization(headers);
+      url = next;
+    }
+  }
+
+  /** Repeats what may pass, with growing pauses; the last answer or failure stands. */
+  async function persistently(
+    signal: AbortSignal | undefined,
+    retries: number,
+    attempt: () => Promise<ClientResponse>,
+  ): Promise<ClientResponse> {
+    for (let tries = 0; ; tries++) {
+      let retryAfter: string | undefined;
+      try {
+        const response = await attempt();
+        if (tries >= retries || !isTransientStatus(response.status)) return response;
+        retryAfter = response.headers['retry-after'];
+        await response.drain();
+      } catch (error) {
+        if (signal?.aborted === true) throw cancelled();
+        if (tries >= retries || !isTransientFailure(error)) throw error;
+      }
+      await sleep(waitBefore(tries, limits, retryAfter), signal).catch(() => {
+        throw cancelled();
+      });
+    }
+  }
+
+  /** Tries the schemes that the endpoint may speak; the first that answers is remembered. */
+  async function inSomeScheme(
+    endpoint: Endpoint,
+    attempt: (scheme: Scheme) => Promise<ClientResponse>,
+  ): Promise<ClientResponse> {
+    const known = spoken.get(endpoint.host);
+    if (known !== undefined) return attempt(known);
+    const [first, second] = endpoint.schemes;
+    if (first === undefined || second === undefined) return attempt(first ?? 'https');
+    let answer: ClientResponse | { readonly error: unknown };
+    try {
+      answer = await attempt(first);
+      // What servers with TLS answer to a request without.
+      if (answer.status !== 400) {
+        spoken.set(endpoint.host, first);
+        return answer;
+      }
+    } catch (error) {
+      answer = { error };
+    }
+    try {
+      const other = await attempt(second);
+      if (!('error' in answer)) await answer.drain();
+      spoken.set(endpoint.host, second);
+      return other;
+    } catch {
+      if ('error' in answer) throw answer.error;
+      return answer;
+    }
+  }
+
+  async function authorized(endpoint: Endpoint, request: ClientRequest): Promise<[ClientResponse, Authorization]> {
+    let sent: AuthorizedHeader = await authorizer.header(endpoint, request.scopes, request.signal);
+    for (let tries = 0; ; tries++) {
+      let scheme: Scheme = 'https';
+      const response = await inSomeScheme(endpoint, async (candidate) => {
+        scheme = candidate;
+        return follow(wireRequest(endpoint, request, candidate, sent.value));
+      });
+      const header = response.headers['www-authenticate'];
+      if (response.status !== 401 || header === undefined || tries === 2) return [response, sent.as];
+      const next = await authorizer.answer(endpoint, scheme, request.scopes, header, sent, request.signal);
+      if (next === undefined) return [response, sent.as];
+      await response.drain();
+      sent = next;
+    }
+  }
+
+  return {
+    limits,
+    async send(endpoint, request) {
+      const retries = endpoint.mirror ? Math.min(MIRROR_RETRIES, limits.retries) : limits.retries;
+      let as: Authorization = 'none';
+      let response: ClientResponse;
+      try {
+        response = await persistently(request.signal, request.retry === false ? 0 : retries, async () => {
+          const [answer, authorization] = await authorized(endpoint, request);
+          as = authorization;
+          return answer;
+        });
+      } catch (error) {
+        throw request.signal?.aborted === true ? cancelled() : failureError(request.what, endpoint.host, error);
+      }
+      if (request.expect.includes(response.status)) return response;
+      throw await unexpected(response, request.what, endpoint.host, as, authorizer.problem(endpoint));
+    },
+    async get(url, { method, headers, signal }) {
+      const { host } = new URL(url);
+      const request: WireRequest = { method, url, headers: headers ?? {}, verifyTls: !isLoopback(host), signal };
+      try {
+        return await persistently(signal, limits.retries, () => follow(request));
+      } catch (error) {
+        throw signal?.aborted === true ? cancelled() : failureError(url, host, error);
+      }
+    },
+    close: () => transport.close(),
+  };
+}
+
+function wireRequest(
+  endpoint: Endpoint,
+  request: ClientRequest,
+  scheme: Scheme,
+  authorization: string | undefined,
+): WireRequest {
+  const origin = `${scheme}://${endpoint.host}`;
+  const whole = URL.canParse(request.target);
+  const url = whole ? request.target : `${origin}${endpoint.prefix}/v2/${endpoint.path}${request.target}`;
+  const ours = !whole || new URL(url).origin === new URL(origin).origin;
+  const headers = { ...request.headers };
+  if (authorization !== undefined && ours) headers['authorization'] = authorization;
+  const { method, body, signal, headersTimeout } = request;
+  return { method, url, headers, body, signal, headersTimeout, verifyTls: endpoint.verifyTls };
+}
+
+function withoutAuthorization(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'));
+}
+
+async function unexpected(
+  response: ClientResponse,
+  what: string,
+  host: string,
+  as: Authorization,
+  problem: string | undefined,
+): Promise<BuildError> {
+  const body = await readBody(response, ERROR_BODY_MAX).catch(() => undefined);
+  const lines = body === undefined ? [] : errorLines(body, response.headers['content-type'] ?? '');
+  return answerError(what, host, response.status, problem === undefined ? lines : [...lines, problem], as);
+}

@@ -1,0 +1,123 @@
+import { BuildError } from '../contracts/index.ts';
+import { failureCode } from './retry.ts';
+
+/** Of texts that a registry sends, at most this much is shown. */
+const SHOWN_TEXT_MAX = 400;
+
+/** Text from outside, made fit for a terminal: no control characters, one line, bounded. */
+export function printable(text: string): string {
+  // Escape sequences in an answer must not reach the terminal.
+  const clean = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ').trim();
+  return clean.length > SHOWN_TEXT_MAX ? `${clean.slice(0, SHOWN_TEXT_MAX)}...` : clean;
+}
+
+/** The `errors` of an answer (distribution-spec, Error Codes) as lines `CODE: message`; empty when there are none. */
+export function errorLines(body: Uint8Array, contentType: string): readonly string[] {
+  const text = new TextDecoder().decode(body);
+  try {
+    const document = JSON.parse(text) as { errors?: unknown; details?: unknown; message?: unknown } | null;
+    if (document !== null && typeof document === 'object') {
+      if (Array.isArray(document.errors)) {
+        return document.errors.slice(0, 5).flatMap((entry: unknown) => {
+          if (entry === null || typeof entry !== 'object') return [];
+          const { code, message } = entry as { code?: unknown; message?: unknown };
+          const parts = [code, message].filter((part) => typeof part === 'string' && part !== '');
+          return parts.length === 0 ? [] : [printable(parts.join(': '))];
+        });
+      }
+      const single = document.details ?? document.message;
+      if (typeof single === 'string') return [printable(single)];
+    }
+  } catch {
+    // not JSON: a proxy's page, or plain text
+  }
+  return /html/i.test(contentType) || text.trim() === '' ? [] : [printable(text)];
+}
+
+/** The answer `status` to a request about `what` (as `docker.io/library/x:latest`). */
+export function answerError(
+  what: string,
+  host: string,
+  status: number,
+  lines: readonly string[],
+  authorization: 'none' | 'anonymous' | 'account',
+): BuildError {
+  const detail = lines.map((line) => `${host}: ${line}`);
+  if (status === 404) {
+    return new BuildError({
+      code: 'image-not-found',
+      message: `${what} not found`,
+      hint: `check the name and the tag; ${host} answered that it does not have it`,
+      detail,
+    });
+  }
+  if (status === 401 || status === 403) {
+    const message =
+      authorization === 'account'
+        ? `${host} refuses access to ${what} with the credentials it was given`
+        : `${host} refuses access to ${what} without a login, or it does not exist`;
+    return new BuildError({ code: 'auth', message, hint: loginHint(host), detail });
+  }
+  const why = status === 429 ? 'too many requests' : `status ${status}`;
+  return new BuildError({
+    code: 'registry',
+    message: `${host} answered ${why} for ${what}`,
+    hint: status === 429 ? `wait, log in, or use a mirror: ${MIRROR_HINT}` : undefined,
+    detail,
+  });
+}
+
+export const MIRROR_HINT = '--mirror REGISTRY=HOST[:PORT] or SLIPWAY_MIRRORS=REGISTRY=HOST[:PORT]';
+
+export function loginHint(host: string): string {
+  const account = host === 'registry-1.docker.io' ? '' : ` ${host}`;
+  return `check the name, or put credentials into Docker's config.json (docker login${account}, skopeo login${account})`;
+}
+
+/** A request that got no answer. */
+export function failureError(what: string, host: string, cause: unknown): BuildError {
+  if (cause instanceof BuildError) return cause;
+  const code = failureCode(cause);
+  const reason = FAILURES[code] ?? certificateProblem(code) ?? printable(cause instanceof Error ? cause.message : code);
+  const hint = certificateProblem(code)
+    ? `if the registry is yours: give its CA in NODE_EXTRA_CA_CERTS, or name the host as insecure`
+    : `check the network and the name; a registry near you can stand in for it: ${MIRROR_HINT}`;
+  return new BuildError({ code: 'registry', message: `cannot reach ${host} for ${what}: ${reason}`, hint, cause });
+}
+
+const FAILURES: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'the name does not resolve',
+  EAI_AGAIN: 'the name cannot be resolved now',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+  UND_ERR_SOCKET: 'the connection was cut',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the connection was cut',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no network',
+  ETIMEDOUT: 'no answer in time',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
+  UND_ERR_BODY_TIMEOUT: 'the answer stopped in the middle',
+};
+
+function certificateProblem(code: string): string | undefined {
+  const isCertificate = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code);
+  return isCertificate ? `its certificate is not trusted (${code})` : undefined;
+}
+
+export function cancelled(): BuildError {
+  return new BuildError({ code: 'cancelled', message: 'cancelled' });
+}
+
+export function digestMismatch(what: string, host: string, found: string, wanted: string): BuildError {
+  return new BuildError({
+    code: 'digest-mismatch',
+    message: `${what} from ${host} is not what its digest says: got ${found}, wanted ${wanted}`,
+    hint: 'the registry, a mirror or a proxy in between serves damaged or altered content',
+  });
+}
+
+export function hostile(what: string, host: string, reason: string): BuildError {
+  return new BuildError({ code: 'hostile', message: `${host} sent ${what} that cannot be used: ${reason}` });
+}

@@ -10,6 +10,8 @@ export interface SolveOptions {
   readonly noCache: 'all' | ReadonlySet<Digest>;
   /** At most this many RUN steps at once; absent = no bound, as in BuildKit. */
   readonly maxParallelRuns?: number | undefined;
+  /** Nobody will read bytes of the result (no output was asked for): its trees are enough. */
+  readonly treesOnly?: boolean | undefined;
 }
 
 /** An output of a vertex. */

@@ -1,0 +1,69 @@
+import type { Digest, Edge, Engine, SolveOptions, SolveResult, Worker } from '../contracts/index.ts';
+import { BuildError } from '../contracts/index.ts';
+import type { Definition, Vertex } from '../llb/index.ts';
+import type { Store } from '../store/index.ts';
+import { cancelled } from './errors.ts';
+import { createFlights } from './flights.ts';
+import { Walk, type Solved } from './walk.ts';
+
+export interface EngineDeps {
+  readonly store: Store;
+  readonly worker: Worker;
+}
+
+/**
+ * The engine that solves definitions on this machine. One engine may solve several definitions at once (one a
+ * platform): what they share runs once.
+ */
+export function createEngine({ store, worker }: EngineDeps): Engine {
+  const flights = createFlights<Solved>(store);
+  return {
+    name: 'embedded',
+    async solve(definition: Definition, options: SolveOptions): Promise<SolveResult> {
+      if (options.signal.aborted) throw cancelled();
+      const { result } = definition;
+      if (result === undefined) return scratch(worker);
+
+      const vertices = neededVertices(definition, result.vertex);
+      const byDigest = new Map(vertices.map((vertex) => [vertex.digest, vertex]));
+      const walk = new Walk({ store, worker, flights }, vertices, options);
+      const solved = await walk.solve(result.vertex);
+      const snapshot = solved.snapshots[result.index];
+      if (snapshot === undefined) {
+        throw new BuildError({ code: 'internal', message: `the result has no output ${result.index}` });
+      }
+      return {
+        snapshot,
+        async peek(edge: Edge) {
+          const vertex = byDigest.get(edge.vertex);
+          if (vertex === undefined) return undefined;
+          return (await walk.peek(vertex))?.snapshots[edge.index];
+        },
+        get vertices() {
+          return walk.vertices;
+        },
+      };
+    },
+  };
+}
+
+/** An image without layers: nothing to solve. */
+async function scratch(worker: Worker): Promise<SolveResult> {
+  const opened = await worker.open([]);
+  if (opened === undefined) throw new BuildError({ code: 'internal', message: 'an empty image cannot be opened' });
+  return { snapshot: opened.snapshot, peek: async () => undefined, vertices: [] };
+}
+
+/** The vertices that `target` is made of, in the definition's order: inputs first. */
+function neededVertices({ vertices }: Definition, target: Vertex): readonly Vertex[] {
+  const needed = new Set<Digest>([target.digest]);
+  const stack = [target];
+  for (let vertex = stack.pop(); vertex !== undefined; vertex = stack.pop()) {
+    for (const input of vertex.inputs) {
+      if (needed.has(input.vertex.digest)) continue;
+      needed.add(input.vertex.digest);
+      stack.push(input.vertex);
+    }
+  }
+  return vertices.filter(({ digest }) => needed.has(digest));
+}

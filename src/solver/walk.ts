@@ -1,0 +1,417 @@
+import { randomUUID } from 'node:crypto';
+import type { Digest, Snapshot, SolveOptions, WorkContext, Worker } from '../contracts/index.ts';
+import { BuildError } from '../contracts/index.ts';
+import type { Vertex } from '../llb/index.ts';
+import type { Store } from '../store/index.ts';
+import { definitionKeys, sourceIdentity } from './definition-keys.ts';
+import { CANCELED, cancelled, toBuildError } from './errors.ts';
+import type { Flights } from './flights.ts';
+import { makeKey, type KeyPart } from './keys.ts';
+import { createLimiter, type Limiter } from './limits.ts';
+import { vertexName } from './names.ts';
+import { opIdentity, type OpField } from './op-identity.ts';
+import { describeInputs, type RecordInputs } from './record-inputs.ts';
+import { createReporter, isLocal, type Reporter } from './reporter.ts';
+
+/** The outcome of a vertex. */
+export interface Solved {
+  /** Names the record; what runs on top of it is keyed by this. */
+  readonly key: string;
+  /** One an output. */
+  readonly snapshots: readonly Snapshot[];
+  /** Trees only: the vertex has to run again before anybody can read bytes. */
+  readonly virtual: boolean;
+}
+
+export interface WalkDeps {
+  readonly store: Store;
+  readonly worker: Worker;
+  readonly flights: Flights<Solved>;
+}
+
+/** What a vertex is looked up and recorded under. */
+interface Lookup {
+  readonly key: string;
+  readonly op: readonly OpField[];
+  readonly content: readonly (Digest | undefined)[];
+  readonly records: readonly string[];
+}
+
+/** One solve: every needed vertex at most once, each as soon as what it needs is there. */
+export class Walk {
+  readonly #deps: WalkDeps;
+  readonly #vertices: readonly Vertex[];
+  readonly #options: SolveOptions;
+  readonly #abort = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #runs: Limiter;
+  readonly #reporter: Reporter;
+  readonly #nonce = randomUUID();
+  readonly #sources = new Map<Digest, string | undefined>();
+  readonly #localContent = new Map<string, Digest | undefined>();
+  readonly #ignoresCache: ReadonlySet<Digest>;
+  readonly #tasks = new Set<Promise<unknown>>();
+  readonly #results = new Map<Digest, Promise<Solved>>();
+  readonly #withBytes = new Map<Digest, Promise<Solved>>();
+  #keys: ReadonlyMap<Digest, string> = new Map();
+  #failure: BuildError | undefined;
+
+  /** @param vertices The needed ones only, inputs first. */
+  constructor(deps: WalkDeps, vertices: readonly Vertex[], options: SolveOptions) {
+    this.#deps = deps;
+    this.#vertices = vertices;
+    this.#options = options;
+    this.#signal = AbortSignal.any([options.signal, this.#abort.signal]);
+    this.#runs = createLimiter(options.maxParallelRuns);
+    this.#reporter = createReporter(options.events, (vertex) => this.#definitionKey(vertex));
+    this.#ignoresCache = ignoringCache(vertices, (vertex) => this.#isNoCache(vertex));
+  }
+
+  get vertices() {
+    return this.#reporter.solved();
+  }
+
+  /** Solves `target`. Rejects with the first error, after all that was started has ended. */
+  async solve(target: Vertex): Promise<Solved> {
+    this.#reporter.announce(this.#vertices);
+    const main = this.#start(async () => {
+      await this.#computeKeys();
+      return this.#options.treesOnly === true ? this.#result(target) : this.#bytes(target);
+    });
+    // Settles whether or not it succeeds; what counts is who failed first.
+    await main.catch(() => undefined);
+    while (this.#tasks.size > 0) await Promise.allSettled([...this.#tasks]);
+    if (this.#failure !== undefined) {
+      this.#reporter.stop(CANCELED);
+      throw this.#failure;
+    }
+    return main;
+  }
+
+  /** After {@link solve}: what is known of a vertex, without running anything. */
+  async peek(vertex: Vertex): Promise<Solved | undefined> {
+    const known = this.#withBytes.get(vertex.digest) ?? this.#results.get(vertex.digest);
+    return known ?? this.#find(this.#definitionKey(vertex));
+  }
+
+  // keys
+
+  async #computeKeys(): Promise<void> {
+    const asked: Promise<unknown>[] = [];
+    for (const vertex of this.#vertices) {
+      if (isLocal(vertex)) asked.push(this.#start(() => this.#readLocal(vertex)));
+      else if (vertex.op.kind === 'source') asked.push(this.#start(() => this.#askSource(vertex)));
+    }
+    await Promise.all(asked);
+    this.#keys = definitionKeys(this.#vertices, {
+      sources: this.#sources,
+      localContent: (vertex, input) => this.#localContent.get(edgeName(vertex, input)),
+      nonce: this.#nonce,
+    });
+  }
+
+  async #askSource(vertex: Vertex): Promise<void> {
+    const key = await this.#attempt(vertex, () => this.#deps.worker.sourceKey(vertex, this.#context(vertex)));
+    this.#sources.set(vertex.digest, key);
+  }
+
+  /** Opens a build context and digests what each op reads of it; progress shows both as the context's own step. */
+  async #readLocal(local: Vertex): Promise<void> {
+    const opened = await this.#result(local);
+    const digested: Promise<void>[] = [];
+    for (const vertex of this.#vertices) {
+      for (const [i, { vertex: input, index }] of vertex.inputs.entries()) {
+        if (input.digest !== local.digest) continue;
+        digested.push(
+          this.#start(async () => {
+            const digest = await this.#contentKey(vertex, i, snapshotAt(opened, index));
+            this.#localContent.set(edgeName(vertex, i), digest);
+          }),
+        );
+      }
+    }
+    await Promise.all(digested);
+    this.#reporter.completed(local, opened.key);
+  }
+
+  #definitionKey(vertex: Vertex): string {
+    return this.#keys.get(vertex.digest) ?? '';
+  }
+
+  async #contentKey(vertex: Vertex, input: number, snapshot: Snapshot): Promise<Digest | undefined> {
+    return this.#attempt(vertex, () =>
+      this.#deps.worker.contentKey(vertex, input, snapshot, this.#context(vertex)),
+    );
+  }
+
+  async #lookup(vertex: Vertex, inputs: readonly Solved[]): Promise<Lookup> {
+    if (vertex.op.kind === 'source') {
+      const key = makeKey('lookup', sourceIdentity(vertex, { sources: this.#sources, nonce: this.#nonce }));
+      return { key, op: opIdentity(vertex, () => false), content: [], records: [] };
+    }
+    const content = await Promise.all(
+      vertex.inputs.map(({ vertex: input, index }, i) =>
+        isLocal(input)
+          ? this.#localContent.get(edgeName(vertex, i))
+          : this.#contentKey(vertex, i, snapshotAt(inputs[i], index)),
+      ),
+    );
+    const records = inputs.map(({ key }) => key);
+    const op = opIdentity(vertex, (i) => content[i] !== undefined);
+    const edges: KeyPart = vertex.inputs.map(({ index }, i) => {
+      const digest = content[i];
+      return digest === undefined ? ['record', records[i] ?? '', String(index)] : ['content', digest];
+    });
+    return { key: makeKey('lookup', [op, edges]), op, content, records };
+  }
+
+  // walking
+
+  /** The vertex' result, found or made. Its bytes may be gone. */
+  #result(vertex: Vertex): Promise<Solved> {
+    return this.#once(this.#results, vertex, () => this.#findOrMake(vertex));
+  }
+
+  /** The vertex' result with its bytes: a virtual one is made again from its inputs. */
+  #bytes(vertex: Vertex): Promise<Solved> {
+    return this.#once(this.#withBytes, vertex, async () => {
+      const found = await this.#result(vertex);
+      return found.virtual ? this.#refill(vertex, found) : found;
+    });
+  }
+
+  async #findOrMake(vertex: Vertex): Promise<Solved> {
+    if (isLocal(vertex)) {
+      const snapshots = await this.#run(vertex, []);
+      return { key: makeKey('record', ['local', vertex.digest, this.#nonce]), snapshots, virtual: false };
+    }
+    if (!isImage(vertex) && !this.#ignoresCache.has(vertex.digest)) {
+      const found = await this.#find(this.#definitionKey(vertex));
+      if (found !== undefined) return this.#hit(vertex, found);
+    }
+    const inputs = await Promise.all(vertex.inputs.map((input) => this.#result(input.vertex)));
+    const lookup = await this.#lookup(vertex, inputs);
+    return (await this.#findByLookup(vertex, lookup)) ?? this.#make(vertex, lookup, inputs);
+  }
+
+  async #findByLookup(vertex: Vertex, lookup: Lookup): Promise<Solved | undefined> {
+    // Opening an image again costs no more than finding it, and says where its layers can be pulled from now.
+    if (this.#isNoCache(vertex) || isImage(vertex)) return undefined;
+    const found = await this.#find(lookup.key);
+    if (found === undefined) return undefined;
+    this.#deps.store.aliasRecord(this.#definitionKey(vertex), found.key);
+    return this.#hit(vertex, found);
+  }
+
+  async #make(vertex: Vertex, lookup: Lookup, inputs: readonly Solved[]): Promise<Solved> {
+    const ready = await Promise.all(vertex.inputs.map((input) => this.#bytes(input.vertex)));
+    if (ready.some((input, i) => input !== inputs[i] && lookup.content[i] !== undefined)) {
+      // An input was made again; should it have come out differently, this is another step.
+      const again = await this.#lookup(vertex, ready);
+      if (again.key !== lookup.key) {
+        return (await this.#findByLookup(vertex, again)) ?? this.#make(vertex, again, ready);
+      }
+    }
+    // Who wants it anew does not join who is content with what there is.
+    const flight = this.#isNoCache(vertex) ? `${lookup.key}-anew` : lookup.key;
+    const { value, joined } = await this.#deps.flights.run(flight, this.#signal, async () => {
+      // Another process may have made it while we waited for the lock.
+      const found = await this.#findByLookup(vertex, lookup);
+      if (found !== undefined) return found;
+      const snapshots = await this.#run(vertex, ready);
+      const made = { key: this.#recordKey(vertex, lookup), snapshots, virtual: false };
+      this.#save(vertex, lookup, made);
+      if (!isLocal(vertex)) this.#reporter.completed(vertex, made.key);
+      return made;
+    });
+    if (joined) {
+      this.#deps.store.aliasRecord(this.#definitionKey(vertex), value.key);
+      this.#reporter.cached(vertex, value.key);
+    }
+    return value;
+  }
+
+  async #refill(vertex: Vertex, found: Solved): Promise<Solved> {
+    const inputs = await Promise.all(vertex.inputs.map((input) => this.#bytes(input.vertex)));
+    const { value } = await this.#deps.flights.run(`${found.key}-bytes`, this.#signal, async () => {
+      const again = await this.#find(found.key);
+      if (again !== undefined && !again.virtual) return again;
+      // A command takes its time and may say something; anything else is not worth a word, as nothing is built anew.
+      const loud = vertex.op.kind === 'exec';
+      const snapshots = await this.#run(vertex, inputs, loud ? 'loud' : 'quiet');
+      const filled = { key: found.key, snapshots, virtual: false };
+      this.#save(vertex, await this.#lookup(vertex, inputs), filled);
+      if (loud) this.#reporter.completed(vertex, filled.key);
+      return filled;
+    });
+    return value;
+  }
+
+  #hit(vertex: Vertex, found: Solved): Solved {
+    this.#reporter.cached(vertex, found.key);
+    return found;
+  }
+
+  // records
+
+  async #find(key: string): Promise<Solved | undefined> {
+    const record = this.#deps.store.findRecord(key);
+    if (record === undefined) return undefined;
+    const opened = await Promise.all(record.outputs.map((layers) => this.#deps.worker.open(layers)));
+    const snapshots: Snapshot[] = [];
+    let virtual = false;
+    for (const output of opened) {
+      if (output === undefined) return undefined;
+      snapshots.push(output.snapshot);
+      virtual ||= output.virtual;
+    }
+    return { key: record.key, snapshots, virtual };
+  }
+
+  /**
+   * A result that replaces another under the same lookup key gets a name of its own, so that nothing made on top of the
+   * replaced one is taken for being made on top of it. A source is what its key says, however often it is fetched.
+   */
+  #recordKey(vertex: Vertex, lookup: Lookup): string {
+    const replaces =
+      vertex.op.kind !== 'source' && this.#isNoCache(vertex) && this.#deps.store.findRecord(lookup.key) !== undefined;
+    return makeKey('record', replaces ? [lookup.key, this.#nonce] : [lookup.key]);
+  }
+
+  #save(vertex: Vertex, lookup: Lookup, solved: Solved): void {
+    if (solved.snapshots.some(({ inPlace }) => inPlace)) return;
+    const { store } = this.#deps;
+    const outputs = solved.snapshots.map(({ layers }) => layers.map(({ id }) => id));
+    const definition = this.#definitionKey(vertex);
+    const known = store.findRecord(definition);
+    if (known?.key === solved.key && sameOutputs(known.outputs, outputs)) return;
+    const inputs: RecordInputs = {
+      version: 1,
+      lookup: lookup.key,
+      definition,
+      op: lookup.op,
+      inputs: describeInputs(vertex, lookup.content, lookup.records),
+      source: this.#sources.get(vertex.digest),
+    };
+    store.saveRecord({
+      key: solved.key,
+      outputs,
+      created: Date.now(),
+      description: vertexName(vertex),
+      inputs: JSON.stringify(inputs),
+    });
+    store.aliasRecord(lookup.key, solved.key);
+    store.aliasRecord(definition, solved.key);
+  }
+
+  // running
+
+  async #run(
+    vertex: Vertex,
+    inputs: readonly Solved[],
+    manner: 'loud' | 'quiet' = 'loud',
+  ): Promise<readonly Snapshot[]> {
+    const snapshots = vertex.inputs.map(({ index }, i) => snapshotAt(inputs[i], index));
+    return this.#attempt(vertex, () => {
+      const task = () => {
+        if (manner === 'loud') this.#reporter.started(vertex);
+        return this.#deps.worker.run(vertex, snapshots, this.#context(vertex, manner));
+      };
+      return vertex.op.kind === 'exec' ? this.#runs.run(task, this.#signal) : task();
+    });
+  }
+
+  /** Reports and locates what goes wrong in `task`. */
+  async #attempt<T>(vertex: Vertex, task: () => Promise<T>): Promise<T> {
+    this.#signal.throwIfAborted();
+    try {
+      return await task();
+    } catch (error) {
+      const stopped = this.#signal.aborted;
+      const located = toBuildError(error, vertex.metadata.location);
+      this.#reporter.failed(vertex, stopped ? CANCELED : located.message);
+      throw located;
+    }
+  }
+
+  #context(vertex: Vertex, manner: 'loud' | 'quiet' = 'loud'): WorkContext {
+    const { events } = this.#options;
+    return {
+      signal: this.#signal,
+      events:
+        manner === 'loud'
+          ? events
+          : (event) => {
+              const own = (event.type === 'log' || event.type === 'status') && event.vertex === vertex.digest;
+              if (!own) events(event);
+            },
+      location: vertex.metadata.location,
+    };
+  }
+
+  // tasks
+
+  #once(memory: Map<Digest, Promise<Solved>>, vertex: Vertex, task: () => Promise<Solved>): Promise<Solved> {
+    const known = memory.get(vertex.digest);
+    if (known !== undefined) return known;
+    const started = this.#start(task);
+    memory.set(vertex.digest, started);
+    return started;
+  }
+
+  /**
+   * Starts a task in a turn of its own: however long a chain of vertices is, none is on the stack of another. The first
+   * task that fails stops all others.
+   */
+  #start<T>(task: () => Promise<T>): Promise<T> {
+    const started = Promise.resolve().then(() => {
+      this.#signal.throwIfAborted();
+      return task();
+    });
+    this.#tasks.add(started);
+    started.catch((error: unknown) => this.#fail(error)).finally(() => this.#tasks.delete(started));
+    return started;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = this.#options.signal.aborted ? cancelled() : toBuildError(error, undefined);
+    this.#abort.abort(this.#failure);
+  }
+
+  #isNoCache({ digest }: Vertex): boolean {
+    const { noCache } = this.#options;
+    return noCache === 'all' || noCache.has(digest);
+  }
+}
+
+function isImage({ op }: Vertex): boolean {
+  return op.kind === 'source' && /^(docker-image|oci-layout):\/\//.test(op.identifier);
+}
+
+/** Vertices that a definition key cannot stand for, as they or something below them must run. */
+function ignoringCache(vertices: readonly Vertex[], isNoCache: (vertex: Vertex) => boolean): ReadonlySet<Digest> {
+  const ignoring = new Set<Digest>();
+  for (const vertex of vertices) {
+    if (isNoCache(vertex) || vertex.inputs.some((input) => ignoring.has(input.vertex.digest))) {
+      ignoring.add(vertex.digest);
+    }
+  }
+  return ignoring;
+}
+
+function snapshotAt(solved: Solved | undefined, index: number): Snapshot {
+  const snapshot = solved?.snapshots[index];
+  if (snapshot === undefined) {
+    throw new BuildError({ code: 'internal', message: `a step has no output ${index}` });
+  }
+  return snapshot;
+}
+
+function edgeName(vertex: Vertex, input: number): string {
+  return `${vertex.digest} ${input}`;
+}
+
+function sameOutputs(a: readonly (readonly string[])[], b: readonly (readonly string[])[]): boolean {
+  return a.length === b.length && a.every((layers, i) => layers.join() === b[i]?.join());
+}

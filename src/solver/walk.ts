@@ -139,9 +139,7 @@ export class Walk {
   }
 
   async #contentKey(vertex: Vertex, input: number, snapshot: Snapshot): Promise<Digest | undefined> {
-    return this.#attempt(vertex, () =>
-      this.#deps.worker.contentKey(vertex, input, snapshot, this.#context(vertex)),
-    );
+    return this.#attempt(vertex, () => this.#deps.worker.contentKey(vertex, input, snapshot, this.#context(vertex)));
   }
 
   async #lookup(vertex: Vertex, inputs: readonly Solved[]): Promise<Lookup> {

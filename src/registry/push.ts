@@ -1,7 +1,7 @@
 import type { Digest } from '../contracts/index.ts';
 import { BuildError } from '../contracts/index.ts';
+import { digestOf } from '../image/index.ts';
 import type { Client, ClientResponse } from './client.ts';
-import { sha256 } from './documents.ts';
 import type { Endpoint } from './endpoints.ts';
 import { digestMismatch, hostile } from './errors.ts';
 import { sleep, waitBefore } from './retry.ts';
@@ -164,7 +164,7 @@ export async function pushManifest(
   manifest: { readonly mediaType: string; readonly bytes: Uint8Array },
   options: CallOptions,
 ): Promise<Digest> {
-  const digest = sha256(manifest.bytes);
+  const digest = digestOf(manifest.bytes);
   const response = await client.send(endpoint, {
     method: 'PUT',
     target: `/manifests/${reference}`,

@@ -1,9 +1,16 @@
 import { BuildError, isDigest } from '../contracts/index.ts';
+import {
+  MANIFEST_SIZE_MAX,
+  MEDIA_TYPES,
+  digestOf,
+  isIndexType,
+  isManifestType,
+  parseDocument,
+} from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
 import { pullBlob, readBlob } from './blobs.ts';
 import { createClient } from './client.ts';
 import type { ClientResponse } from './client.ts';
-import { MANIFEST_ACCEPT, MANIFEST_SIZE_MAX, readManifest } from './documents.ts';
 import { endpointsOf, parseMirrors } from './endpoints.ts';
 import type { Endpoint } from './endpoints.ts';
 import { digestMismatch, hostile } from './errors.ts';
@@ -15,6 +22,13 @@ import type { CallOptions, FetchedManifest, Registry, RegistryOptions } from './
 
 /** Blobs moved at once with one registry, as containerd and Docker do (3 to 5). */
 const PARALLEL_BLOBS = 4;
+
+const MANIFEST_ACCEPT = [
+  MEDIA_TYPES.ociIndex,
+  MEDIA_TYPES.dockerIndex,
+  MEDIA_TYPES.ociManifest,
+  MEDIA_TYPES.dockerManifest,
+].join(', ');
 
 /**
  * @throws BuildError `usage` when SLIPWAY_MIRRORS cannot be read
@@ -67,13 +81,15 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     const response = await manifestFrom(endpoint, 'GET', repository, reference, call);
     const bytes = await readBody(response, MANIFEST_SIZE_MAX);
     if (bytes === undefined) throw hostile(`the manifest of ${what}`, endpoint.host, 'it is larger than 4 MiB');
-    const manifest = readManifest(bytes, response.headers['content-type'] ?? '', what);
-    const found = manifest.descriptor.digest;
+    const served = response.headers['content-type']?.split(';')[0]?.trim();
+    const parsed = parseDocument(bytes, served, { name: `the manifest of ${what}`, code: 'hostile' });
+    const found = digestOf(bytes);
+    const descriptor: Descriptor = { mediaType: parsed.mediaType, digest: found, size: bytes.length };
     const wanted = isDigest(reference) ? reference : response.headers['docker-content-digest'];
     if (wanted !== undefined && wanted !== found && (isDigest(reference) || isDigest(wanted))) {
       throw digestMismatch(`the manifest of ${what}`, endpoint.host, found, wanted);
     }
-    return manifest;
+    return { ...parsed, descriptor, bytes };
   }
 
   return {
@@ -87,7 +103,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
         const mediaType = response.headers['content-type']?.split(';')[0]?.trim();
         const size = Number(response.headers['content-length'] ?? '0');
         const told = digest !== undefined && isDigest(digest) && mediaType !== undefined && size > 0;
-        if (!told || !MANIFEST_ACCEPT.includes(mediaType)) {
+        if (!told || !(isIndexType(mediaType) || isManifestType(mediaType))) {
           return (await fetchFrom(endpoint, repository, reference, call)).descriptor;
         }
         if (isDigest(reference) && digest !== reference) {

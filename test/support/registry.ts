@@ -1,0 +1,62 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+export interface TestRegistry {
+  /** `127.0.0.1:PORT`. */
+  readonly host: string;
+  /** Copies an OCI layout (`path:tag`) in as `library/NAME:TAG`. */
+  push(layout: string, name: string): void;
+  stop(): Promise<void>;
+}
+
+/** A real registry (Debian's docker-registry) on a free port of loopback. */
+export async function startRegistry(dir: string): Promise<TestRegistry> {
+  const port = await freePort();
+  const host = `127.0.0.1:${port}`;
+  mkdirSync(dir, { recursive: true });
+  const config = join(dir, 'registry.yml');
+  writeFileSync(
+    config,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(dir, 'data')}}, delete: {enabled: true}}\nhttp: {addr: '${host}'}\n`,
+  );
+  const server = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
+  const exited = new Promise<void>((resolve) => server.on('exit', () => resolve()));
+  for (let i = 0; ; i++) {
+    if (
+      await fetch(`http://${host}/v2/`).then(
+        (answer) => answer.ok,
+        () => false,
+      )
+    )
+      break;
+    if (i > 100) throw new Error('docker-registry does not answer');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    host,
+    push: (layout, name) =>
+      execFileSync('skopeo', [
+        'copy',
+        '--quiet',
+        '--dest-tls-verify=false',
+        `oci:${layout}`,
+        `docker://${host}/library/${name}`,
+      ]),
+    stop: async () => {
+      server.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+export async function freePort(): Promise<number> {
+  return await new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}

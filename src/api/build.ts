@@ -41,7 +41,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
   const secrets = parseSecrets(options.secrets ?? [], env, cwdOf(options));
   const ssh = parseSsh(options.ssh ?? [], env);
-  const mirrors = parseMirrors(options.mirrors ?? [], env['SLIPWAY_MIRRORS']);
+  const mirrors = parseMirrors([...(options.mirrors ?? []), env['SLIPWAY_MIRRORS'] ?? ''].join(';'));
 
   const store = await openStore({ root: options.root ?? env['SLIPWAY_ROOT'] });
   const registry = createRegistry({ mirrors, env, signal });

@@ -1,7 +1,7 @@
 import { BuildError, type LayerId } from '../contracts/index.ts';
 import { createExecutor } from '../executor/index.ts';
 import type { ContainerConfig } from '../image/types.ts';
-import { createRegistry, parseMirrors } from '../registry/index.ts';
+import { createRegistry } from '../registry/index.ts';
 import { createSources } from '../source/index.ts';
 import { ensureDirectory } from '../worker/index.ts';
 import { openImage, withStore } from './images.ts';
@@ -37,7 +37,7 @@ export async function runImage(name: string, options: RunOptions): Promise<numbe
     const { config } = await openImage(store, name);
     const container = config.config ?? {};
     const args = commandLine(container, options, name);
-    const registry = createRegistry({ mirrors: parseMirrors([], env['SLIPWAY_MIRRORS']), env, signal });
+    const registry = createRegistry({ env, signal });
     const executor = createExecutor({ root: store.root });
     const sources = createSources({ store, registry, contexts: new Map(), events: () => undefined, signal, env });
     try {

@@ -11,8 +11,11 @@ export async function step<T>(
   const started = now();
   const vertex = { type: 'vertex', digest, inputs: [], name, started } as const;
   events(vertex);
-  const bound: BuildEventSink = (event) =>
-    events('vertex' in event && event.type !== 'vertex' ? { ...event, vertex: digest } : event);
+  // Exporters do not know which vertex they are.
+  const bound: BuildEventSink = (event) => {
+    if (event.type === 'status' || event.type === 'log' || event.type === 'warning') events({ ...event, vertex: digest });
+    else events(event);
+  };
   try {
     const result = await work(bound);
     events({ ...vertex, completed: now() });

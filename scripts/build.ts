@@ -28,6 +28,8 @@ const result = await build({
   metafile: true,
   logLevel: 'warning',
   // CommonJS packages inside an ES module bundle ask for `require`.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
 });
 if (printMetafile) process.stdout.write(JSON.stringify(result.metafile));

@@ -1,0 +1,46 @@
+/** Writes docs/cli.md from the tables of flags; `--check` only says whether it is up to date. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { help, type Command } from '../src/cli/command.ts';
+import { buildCommand } from '../src/cli/build.ts';
+import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../src/cli/images.ts';
+import { runCommand } from '../src/cli/run.ts';
+import { versionCommand } from '../src/cli/version.ts';
+
+const COMMANDS: readonly Command[] = [buildCommand, imagesCommand, inspectCommand, historyCommand, runCommand, rmiCommand, versionCommand];
+const FILE = new URL('../docs/cli.md', import.meta.url);
+
+const text = `# The command line
+
+Made from the tables of flags by \`node scripts/cli-docs.ts\`.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | the build failed: Dockerfile, context, a step, a destination |
+| 2 | wrong flags or arguments |
+| 3 | this machine lacks something: runtime, privilege, permission |
+| 4 | a registry or an image: not found, not reachable, refused, not what its digest says |
+| 5 | the state directory: full or damaged |
+| 70 | a bug |
+| 130 | stopped by Ctrl-C or a signal |
+
+\`slipway run\` exits with the code of the program it ran; 125 when it could not be started. [errors.md](errors.md) lists what leads to which.
+
+| variable | meaning |
+| --- | --- |
+| SLIPWAY_ROOT | the state directory; default /var/lib/slipway for root, else $XDG_DATA_HOME/slipway (~/.local/share/slipway) |
+| SLIPWAY_MIRRORS | mirrors of registries: \`docker.io=HOST[:PORT][,HOST...][;REGISTRY=...]\`; plain http on loopback |
+| BUILDKIT_PROGRESS | default of \`--progress\` |
+| BUILDKIT_STEP_LOG_MAX_SIZE | bytes of output shown of one step (default 2 MiB; -1: all) |
+| DOCKER_CONFIG, REGISTRY_AUTH_FILE | credentials, as docker and podman keep them |
+| HTTP_PROXY, HTTPS_PROXY, NO_PROXY | proxies for registries |
+| NO_COLOR | no colours |
+| SLIPWAY_DEBUG | a stack trace with a bug |
+
+${COMMANDS.map((command) => `## slipway ${command.name}\n\n\`\`\`\n${help(command)}\`\`\`\n`).join('\n')}`;
+
+if (process.argv.includes('--check')) {
+  if (readFileSync(FILE, 'utf8') !== text) throw new Error('docs/cli.md is old: run node scripts/cli-docs.ts');
+} else {
+  writeFileSync(FILE, text);
+}

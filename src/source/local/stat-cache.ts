@@ -1,0 +1,207 @@
+import { crc32 } from 'node:zlib';
+import type { Digest } from '../../contracts/index.ts';
+import type { ExactStat } from '../../sys/stat.ts';
+
+/**
+ * What was found out about files of a build context, by inode: a record counts only while device, inode, size, mtime and
+ * ctime are exactly the same. Paths play no part, so a renamed directory costs nothing.
+ *
+ * On disk and in memory the same bytes, so that loading is one read: a header, then fixed records in no order.
+ *
+ *     header  u32 magic, version, generation, count, crc32 of the records, 0, 0, 0
+ *     record  f64 device, size, mtime, ctime; u32 inode low, inode high, mtime ns, ctime ns, flags, generation;
+ *             32 bytes sha256
+ */
+export interface StatCache {
+  /** The record of a file as it is now: the one that is there, or a fresh one in its place. */
+  record(stat: ExactStat): number;
+  /** Content digest, if known. */
+  digest(record: number): Digest | undefined;
+  /**
+   * @param asOf Milliseconds since the epoch, before the file was opened. A file that changed only just before may change
+   *   again without its times telling: what was found out is good for this process, and is not written.
+   */
+  setDigest(record: number, digest: Uint8Array, asOf: number): void;
+  /** True when the file is known to have no extended attributes that matter. */
+  isPlain(record: number): boolean;
+  setPlain(record: number, asOf: number): void;
+  /** Whether there is something worth writing. */
+  readonly changed: boolean;
+  encode(): Uint8Array;
+}
+
+const MAGIC = 0x43535753; // "SWSC"; also tells the byte order
+const VERSION = 1;
+const HEADER = 32;
+const RECORD = 88;
+const F64 = RECORD / 8;
+const U32 = RECORD / 4;
+// Offsets in u32.
+const INO_LOW = 8;
+const INO_HIGH = 9;
+const MTIME_NSEC = 10;
+const CTIME_NSEC = 11;
+const FLAGS = 12;
+const GENERATION = 13;
+/** Offset in bytes. */
+const DIGEST = 56;
+
+const HASHED = 1;
+const PLAIN = 2;
+/** Not to be written. */
+const VOLATILE = 4;
+
+/** Kernels stamp times at timer ticks, up to 10 ms apart. Milliseconds, with room for slow clocks. */
+const TICK = 50;
+/** FAT and some network file systems keep whole seconds, or two. */
+const COARSE_TICK = 2500;
+/** A record that no build has used in so many writes is dropped. */
+const GENERATIONS_KEPT = 16;
+
+/** @param bytes What {@link StatCache.encode} made; undefined or damaged = empty. */
+export function createStatCache(bytes?: Uint8Array): StatCache {
+  const loaded = bytes === undefined ? undefined : readRecords(bytes);
+  let count = loaded?.count ?? 0;
+  const generation = ((loaded?.generation ?? 0) + 1) >>> 0;
+  let capacity = Math.max(1024, count + (count >>> 2));
+  let buffer = new ArrayBuffer(capacity * RECORD);
+  let u8 = new Uint8Array(buffer);
+  let u32 = new Uint32Array(buffer);
+  let f64 = new Float64Array(buffer);
+  if (loaded !== undefined) u8.set(loaded.records);
+  let changed = false;
+
+  // Open addressing by inode; 0 = free, else record + 1.
+  let slots = new Uint32Array(0);
+  function rebuildSlots(): void {
+    let size = 4096;
+    while (size < capacity * 2) size *= 2;
+    slots = new Uint32Array(size);
+    for (let record = 0; record < count; record++) {
+      slots[freeSlot(u32[record * U32 + INO_LOW] ?? 0)] = record + 1;
+    }
+  }
+  function firstSlot(inoLow: number): number {
+    return (Math.imul(inoLow, 0x9e3779b1) >>> 8) & (slots.length - 1);
+  }
+  function freeSlot(inoLow: number): number {
+    let slot = firstSlot(inoLow);
+    while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1);
+    return slot;
+  }
+  rebuildSlots();
+
+  function grow(): void {
+    capacity *= 2;
+    const old = u8;
+    buffer = new ArrayBuffer(capacity * RECORD);
+    u8 = new Uint8Array(buffer);
+    u32 = new Uint32Array(buffer);
+    f64 = new Float64Array(buffer);
+    u8.set(old);
+    rebuildSlots();
+  }
+
+  function flagsOf(record: number): number {
+    return u32[record * U32 + FLAGS] ?? 0;
+  }
+  function addFlag(record: number, flag: number, asOf: number): void {
+    const at = record * U32;
+    const nanoseconds = u32[at + CTIME_NSEC] ?? 0;
+    const ctime = (f64[record * F64 + 3] ?? 0) * 1000 + nanoseconds / 1e6;
+    const tick = nanoseconds === 0 ? COARSE_TICK : TICK;
+    u32[at + FLAGS] = flagsOf(record) | flag | (ctime > asOf - tick ? VOLATILE : 0);
+    changed = true;
+  }
+
+  return {
+    get changed() {
+      return changed;
+    },
+    record(stat) {
+      const inoLow = Number(stat.ino & 0xffffffffn);
+      const inoHigh = Number(stat.ino >> 32n);
+      let slot = firstSlot(inoLow);
+      for (;;) {
+        const found = slots[slot] ?? 0;
+        if (found === 0) break;
+        const w = (found - 1) * U32;
+        const d = (found - 1) * F64;
+        if (u32[w + INO_LOW] === inoLow && u32[w + INO_HIGH] === inoHigh && f64[d] === stat.dev) {
+          const same =
+            f64[d + 1] === stat.size &&
+            f64[d + 2] === stat.mtime &&
+            f64[d + 3] === stat.ctime &&
+            u32[w + MTIME_NSEC] === stat.mtimeNsec &&
+            u32[w + CTIME_NSEC] === stat.ctimeNsec;
+          if (!same) {
+            u32[w + FLAGS] = 0;
+            changed = true;
+          }
+          write(found - 1, stat, inoLow, inoHigh);
+          return found - 1;
+        }
+        slot = (slot + 1) & (slots.length - 1);
+      }
+      if (count === capacity) {
+        grow();
+        slot = freeSlot(inoLow);
+      }
+      slots[slot] = count + 1;
+      u32[count * U32 + FLAGS] = 0;
+      write(count, stat, inoLow, inoHigh);
+      return count++;
+    },
+    digest(record) {
+      if ((flagsOf(record) & HASHED) === 0) return undefined;
+      const at = record * RECORD + DIGEST;
+      return `sha256:${Buffer.from(buffer, at, 32).toString('hex')}`;
+    },
+    setDigest(record, digest, asOf) {
+      u8.set(digest, record * RECORD + DIGEST);
+      addFlag(record, HASHED, asOf);
+    },
+    isPlain: (record) => (flagsOf(record) & PLAIN) !== 0,
+    setPlain: (record, asOf) => addFlag(record, PLAIN, asOf),
+    encode() {
+      const out = new Uint8Array(HEADER + count * RECORD);
+      let kept = 0;
+      for (let record = 0; record < count; record++) {
+        const flags = flagsOf(record);
+        const age = generation - (u32[record * U32 + GENERATION] ?? 0);
+        if ((flags & (HASHED | PLAIN)) === 0 || (flags & VOLATILE) !== 0 || age > GENERATIONS_KEPT || age < 0) continue;
+        out.set(u8.subarray(record * RECORD, (record + 1) * RECORD), HEADER + kept * RECORD);
+        kept++;
+      }
+      const header = new Uint32Array(out.buffer, 0, HEADER / 4);
+      const records = out.subarray(HEADER, HEADER + kept * RECORD);
+      header.set([MAGIC, VERSION, generation, kept, crc32(records)]);
+      return out.subarray(0, HEADER + kept * RECORD);
+    },
+  };
+
+  function write(record: number, stat: ExactStat, inoLow: number, inoHigh: number): void {
+    const d = record * F64;
+    const w = record * U32;
+    f64[d] = stat.dev;
+    f64[d + 1] = stat.size;
+    f64[d + 2] = stat.mtime;
+    f64[d + 3] = stat.ctime;
+    u32[w + INO_LOW] = inoLow;
+    u32[w + INO_HIGH] = inoHigh;
+    u32[w + MTIME_NSEC] = stat.mtimeNsec;
+    u32[w + CTIME_NSEC] = stat.ctimeNsec;
+    u32[w + GENERATION] = generation;
+  }
+}
+
+function readRecords(bytes: Uint8Array): { records: Uint8Array; count: number; generation: number } | undefined {
+  if (bytes.length < HEADER) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const header = (index: number): number => view.getUint32(index * 4, true);
+  const count = header(3);
+  if (header(0) !== MAGIC || header(1) !== VERSION || bytes.length !== HEADER + count * RECORD) return undefined;
+  const records = bytes.subarray(HEADER);
+  if (crc32(records) !== header(4)) return undefined;
+  return { records, count, generation: header(2) };
+}

@@ -27,6 +27,9 @@ export interface Heredoc {
   readonly fileDescriptor: number;
   /** With its final newline. */
   readonly content: string;
+  /** `content` with the tabs that `<<-` strips: what a shell is given, and what ONBUILD stores. */
+  readonly rawContent?: string | undefined;
+  /** The word itself, `<<EOF`. */
   readonly range: SourceRange;
 }
 

@@ -112,7 +112,7 @@ function matcherOf(
         if (matched === inherited) matched = inherited?.slice() ?? new Uint8Array(tests.length);
         if (matched !== undefined) matched[i] = 1;
       }
-      const now = negated[i] !== true;
+      const now: boolean = negated[i] !== true;
       if (now !== excluded) decider = i;
       excluded = now;
       if (!hasNegations) break;

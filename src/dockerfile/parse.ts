@@ -1,0 +1,209 @@
+import type { SourceFile, SourceRange } from '../contracts/index.ts';
+import { readDirectives, type DirectiveBlock } from './directives.ts';
+import { dockerfileError } from './errors.ts';
+import { readHeredocs } from './heredoc.ts';
+import { typeStatement } from './instructions/index.ts';
+import {
+  indentOf,
+  isTooLong,
+  joinLines,
+  lineRange,
+  MAX_LINE_BYTES,
+  nextLine,
+  type LineCursor,
+  type LogicalLine,
+  type PhysicalLine,
+} from './lines.ts';
+import { cutStatement, takesHeredocs, type Statement } from './statement.ts';
+import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, ParseWarning, Stage, Word } from './types.ts';
+
+export interface ParseOptions {
+  /** As the user named it, for messages; absent = `Dockerfile`. */
+  readonly filename?: string | undefined;
+}
+
+/**
+ * Parses a whole Dockerfile as BuildKit 0.32 does (frontend/dockerfile/parser and instructions).
+ *
+ * Errors: `dockerfile` with the place and a hint, for whatever BuildKit refuses before it knows variables; the first one
+ * found. Nothing else is thrown, whatever the text.
+ */
+export function parseDockerfile(text: string, options: ParseOptions = {}): Dockerfile {
+  const file: SourceFile = { filename: options.filename ?? 'Dockerfile', text, language: 'Dockerfile' };
+  const block = readDirectives(file);
+  const { statements, warnings } = readStatements(file, block);
+  const globalArgs: ArgInstruction[] = [];
+  const stages: Stage[] = [];
+  let current: { from: FromInstruction; instructions: Instruction[] } | undefined;
+  const closeStage = (): void => {
+    if (current === undefined) return;
+    const { from, instructions } = current;
+    const end = (instructions.at(-1) ?? from).range.end;
+    stages.push({
+      index: stages.length,
+      name: from.as?.text.toLowerCase(),
+      from,
+      instructions,
+      range: { start: from.range.start, end },
+    });
+  };
+  for (const statement of statements) {
+    refuseOtherFrontEnd(file, block, statement);
+    const instruction = typeStatement(statement);
+    if (instruction.name === 'FROM') {
+      closeStage();
+      current = { from: instruction, instructions: [] };
+    } else if (current !== undefined) current.instructions.push(instruction);
+    else if (instruction.name === 'ARG') globalArgs.push(instruction);
+    else {
+      throw dockerfileError(
+        file,
+        instruction.range,
+        `${instruction.name} stands before the first FROM`,
+        'begin with FROM image; only ARG may come before it',
+      );
+    }
+  }
+  closeStage();
+  if (stages.length === 0) {
+    throw dockerfileError(file, globalArgs[0]?.range, 'the Dockerfile has no FROM', 'add FROM image, or FROM scratch');
+  }
+  return { file, directives: block.directives, escape: block.escape, globalArgs, stages, warnings };
+}
+
+/**
+ * Parses the text of one instruction: a trigger that ONBUILD left in an image. The escape character is `\`, whatever the
+ * Dockerfile had that the trigger came from, as in BuildKit.
+ *
+ * Errors: `dockerfile` also for FROM and for more than one instruction.
+ */
+export function parseInstruction(text: string, options: ParseOptions = {}): Instruction {
+  const file: SourceFile = { filename: options.filename ?? 'ONBUILD', text, language: 'Dockerfile' };
+  const { statements } = readStatements(file, readDirectives(file));
+  const [first, second] = statements;
+  if (first === undefined || second !== undefined) {
+    throw dockerfileError(file, second?.range, `${JSON.stringify(text)} is not one instruction`);
+  }
+  const instruction = typeStatement(first);
+  if (instruction.name !== 'FROM') return instruction;
+  throw dockerfileError(file, instruction.range, 'FROM cannot stand here', 'a trigger is any instruction but FROM');
+}
+
+/** A file for another front end fails at its first line; say why. */
+function refuseOtherFrontEnd(file: SourceFile, { directives }: DirectiveBlock, statement: Statement): void {
+  const syntax = directives.find(({ name }) => name === 'syntax');
+  if (syntax === undefined || !/^(\/\/|\{)/.test(statement.keyword.text)) return;
+  throw dockerfileError(
+    file,
+    syntax.range,
+    `the file is written for the front end ${syntax.value}, not in the Dockerfile language`,
+    'Slipway reads Dockerfiles only and never runs a front end image',
+  );
+}
+
+function readStatements(
+  file: SourceFile,
+  block: DirectiveBlock,
+): { statements: Statement[]; warnings: ParseWarning[] } {
+  const cursor: LineCursor = { text: file.text, offset: 0, number: 0 };
+  const statements: Statement[] = [];
+  const warnings: ParseWarning[] = [];
+  let comments: Word[] = [];
+  for (let line = readLine(file, cursor); line !== undefined; line = readLine(file, cursor)) {
+    const comment = commentIn(line);
+    if (line.number <= block.lastLine) comments = [];
+    else if (comment !== undefined) comments = comment.text === '' ? [] : [...comments, comment];
+    else if (isBlank(line)) comments = [];
+    else {
+      const { logical, emptyLine } = readLogical(file, cursor, line, block.escape);
+      if (emptyLine !== undefined) {
+        warnings.push({ rule: 'NoEmptyContinuation', message: 'Empty continuation line', range: emptyLine });
+      }
+      statements.push(readStatement(logical, cursor, block.escape, comments));
+      comments = [];
+    }
+  }
+  if (statements.length === 0) {
+    const what = file.text.trim() === '' ? 'the file is empty' : 'the file has no instructions';
+    throw dockerfileError(file, undefined, `${file.filename}: ${what}`, 'a Dockerfile begins with FROM image');
+  }
+  return { statements, warnings };
+}
+
+function readStatement(logical: LogicalLine, cursor: LineCursor, escape: string, comments: readonly Word[]): Statement {
+  const cut = cutStatement(logical, { start: 0, end: logical.text.length }, escape);
+  const before = cursor.number;
+  const heredocs = takesHeredocs(cut) ? readHeredocs(logical, cursor) : [];
+  if (cursor.number === before) return { ...cut, comments };
+  const end = { line: cursor.number, column: lastLineLength(cursor) };
+  return { ...cut, heredocs, comments, range: { start: cut.range.start, end } };
+}
+
+/** Of the line just read, without its newline. */
+function lastLineLength(cursor: LineCursor): number {
+  const end = cursor.text[cursor.offset - 1] === '\n' ? cursor.offset - 1 : cursor.offset;
+  const start = cursor.text.lastIndexOf('\n', end - 1) + 1;
+  return cursor.text.slice(start, end).replace(/\r+$/, '').length;
+}
+
+/** Joins continued lines; comments and blank lines in between fall out. */
+function readLogical(
+  file: SourceFile,
+  cursor: LineCursor,
+  first: PhysicalLine,
+  escape: string,
+): { logical: LogicalLine; emptyLine: SourceRange | undefined } {
+  const parts: { text: string; line: number; column: number }[] = [];
+  let emptyLine: SourceRange | undefined;
+  const indent = indentOf(first.text);
+  let cut = cutContinuation(first.text.slice(indent), escape);
+  parts.push({ text: cut.text, line: first.number, column: first.column + indent });
+  while (cut.continued) {
+    const line = readLine(file, cursor);
+    if (line === undefined) break;
+    if (commentIn(line) !== undefined) continue;
+    if (isBlank(line)) {
+      emptyLine ??= lineRange(line, 0, line.text.length);
+      continue;
+    }
+    cut = cutContinuation(line.text, escape);
+    // Blanks at its front stay, as in BuildKit.
+    parts.push({ text: cut.text, line: line.number, column: line.column });
+  }
+  return { logical: joinLines(file, parts), emptyLine };
+}
+
+/**
+ * The escape character continues a line when only blanks follow it, unless another one stands before it.
+ */
+function cutContinuation(text: string, escape: string): { text: string; continued: boolean } {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end--;
+  const continued = text[end - 1] === escape && text[end - 2] !== escape;
+  return continued ? { text: text.slice(0, end - 1), continued } : { text, continued };
+}
+
+function isBlank(line: PhysicalLine): boolean {
+  return indentOf(line.text) === line.text.length;
+}
+
+function commentIn(line: PhysicalLine): Word | undefined {
+  const indent = indentOf(line.text);
+  if (line.text[indent] !== '#') return undefined;
+  const body = line.text.slice(indent + 1);
+  const text = body.trim();
+  const start = text === '' ? indent + 1 : indent + 1 + body.indexOf(text);
+  return { text, range: lineRange(line, start, start + text.length) };
+}
+
+function readLine(file: SourceFile, cursor: LineCursor): PhysicalLine | undefined {
+  const line = nextLine(cursor);
+  if (line === undefined || !isTooLong(line)) return line;
+  const at = { line: line.number, column: 0 };
+  throw dockerfileError(
+    file,
+    { start: at, end: at },
+    `the line is longer than ${MAX_LINE_BYTES} bytes`,
+    'break it with a continuation, or copy the text from a file',
+  );
+}

@@ -1,0 +1,12 @@
+/**
+ * Carries out one op of a definition on this machine. Two halves: what is computed on trees, in the main process
+ * (`ops/`: file, merge, diff, content keys; no directory is made for any of them), and what needs the kernel, which runs
+ * in the executor's child (`runtime/` starts steps, `snapshot/` makes and reads directories, `mounts/` fills them).
+ *
+ *     vertex + input snapshots ──createWorker.run──> new layers: a tree in the store, bytes where `Layer.locate` says
+ *
+ * Not here: what has to run, and under which key (`solver/`); where inputs come from (`source/`); the child's start and
+ * its messages (`executor/`).
+ */
+export { createWorker } from './worker.ts';
+export type { WorkerDeps } from './types.ts';

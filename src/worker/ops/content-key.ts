@@ -1,0 +1,248 @@
+/**
+ * Content keys: the digest of all that a vertex can read from an input, so that an input rebuilt to the same bytes does
+ * not spoil what reads it. What is in a key is said in docs/cache-keys.md; change both together, and `KEY_VERSION`.
+ */
+import { BuildError } from '../../contracts/index.ts';
+import type { Digest, FileTree, NodeEntry, Snapshot, TreePath } from '../../contracts/index.ts';
+import type { CopyAction, FileAction, Mount, Vertex } from '../../llb/index.ts';
+import { KeyWriter } from './key-writer.ts';
+import type { CopySource } from './missing.ts';
+import { modeChangeOf } from './mode.ts';
+import type { ModeChange } from './mode.ts';
+import { GROUP, PASSWD } from './owner.ts';
+import { baseName, cleanPath, resolvePath } from './path.ts';
+import { linkGroup } from './select.ts';
+import type { SelectedRow, SelectedSource, Selection } from './select.ts';
+import type { Selections } from './selections.ts';
+
+export const KEY_VERSION = 'slipway-content-1';
+
+/** As `Worker.contentKey`. */
+export async function contentKey(
+  vertex: Vertex,
+  index: number,
+  input: Snapshot,
+  selections: Selections,
+): Promise<Digest | undefined> {
+  switch (vertex.op.kind) {
+    case 'file':
+      return fileKey(vertex, vertex.op.actions, index, input, selections);
+    case 'exec':
+      return execKey(vertex, vertex.op.mounts, index, input);
+    case 'source':
+    case 'merge':
+    case 'diff':
+    case 'build':
+      return undefined;
+  }
+}
+
+async function fileKey(
+  vertex: Vertex,
+  actions: readonly FileAction[],
+  index: number,
+  input: Snapshot,
+  selections: Selections,
+): Promise<Digest | undefined> {
+  // What is written to counts as a whole: it is part of the result.
+  if (actions.some((action) => action.input === index)) return undefined;
+  const writer = new KeyWriter(KEY_VERSION);
+  for (const [at, { secondaryInput, action }] of actions.entries()) {
+    if (action.kind === 'copy' && secondaryInput === index) {
+      const source = { tree: input.files, snapshot: input, vertex: vertex.inputs[index]?.vertex };
+      const selection = await selections.select(vertex, at, source, action);
+      writer.text('copy');
+      writer.number(at);
+      await writeSelection(writer, selection, action);
+    }
+    if (action.kind === 'rm') continue;
+    if (readsNames(action.owner?.user, index)) await writeContent(writer, input.files, PASSWD);
+    if (readsNames(action.owner?.group, index)) await writeContent(writer, input.files, GROUP);
+  }
+  return writer.digest();
+}
+
+function readsNames(
+  ref: { readonly kind: string; readonly input?: number | undefined } | undefined,
+  index: number,
+): boolean {
+  return ref?.kind === 'name' && ref.input === index;
+}
+
+/** A file that is read whole, wherever its links lead. */
+async function writeContent(writer: KeyWriter, tree: FileTree, path: string): Promise<void> {
+  const found = await resolvePath(tree, path);
+  writer.text(path);
+  if (found.entry?.type !== 'file') {
+    writer.text('absent');
+    return;
+  }
+  const [digest] = await tree.digests([found.path]);
+  writer.text(digest ?? 'absent');
+}
+
+/** What a copy makes of each entry is hashed, not what the entry is: what `--chown` and `--chmod` replace does not count. */
+interface Facts {
+  readonly owner: boolean;
+  /** Undefined = modes count as they are. */
+  readonly mode: ModeChange | undefined;
+  /** The mode is the same for all. */
+  readonly modeFixed: boolean;
+}
+
+async function writeSelection(writer: KeyWriter, selection: Selection, action: CopyAction): Promise<void> {
+  const digests = await selection.digests();
+  const mode = modeChangeOf(action);
+  const facts: Facts = {
+    owner: action.owner === undefined,
+    mode,
+    modeFixed: mode !== undefined && (action.modeStr === undefined || action.modeStr === ''),
+  };
+  writer.number(selection.sources.length);
+  for (const source of selection.sources) writeSource(writer, source, action.dirCopyContents, facts, digests);
+}
+
+function writeSource(
+  writer: KeyWriter,
+  { named, top, rows }: SelectedSource,
+  contentsOnly: boolean,
+  facts: Facts,
+  digests: ReadonlyMap<TreePath, Digest>,
+): void {
+  const links = new Map<TreePath, string>();
+  if (top.entry.type === 'directory' && contentsOnly) writer.text('contents');
+  else {
+    writer.text('named');
+    writer.text(baseName(named));
+    writeRow(writer, top, facts, digests, links);
+  }
+  writer.number(rows.length);
+  for (const row of rows) writeRow(writer, row, facts, digests, links);
+}
+
+function writeRow(
+  writer: KeyWriter,
+  row: SelectedRow,
+  facts: Facts,
+  digests: ReadonlyMap<TreePath, Digest>,
+  links: Map<TreePath, string>,
+): void {
+  const { name, path, entry } = row;
+  writer.text(name);
+  writer.text(row.held ? 'held' : entry.type);
+  writeMeta(writer, entry, row.held ? { ...facts, modeFixed: false, mode: undefined } : facts);
+  switch (entry.type) {
+    case 'file': {
+      const group = linkGroup(path, entry);
+      const first = links.get(group);
+      if (first !== undefined) {
+        writer.text('link');
+        writer.text(first);
+        return;
+      }
+      links.set(group, name);
+      writer.text(entry.digest ?? digests.get(path) ?? '');
+      return;
+    }
+    case 'symlink':
+      writer.text(entry.target);
+      return;
+    case 'char-device':
+    case 'block-device':
+      writer.number(entry.major);
+      writer.number(entry.minor);
+      return;
+    case 'directory':
+    case 'fifo':
+    case 'socket':
+      return;
+  }
+}
+
+function writeMeta(writer: KeyWriter, entry: NodeEntry, facts: Facts): void {
+  if (entry.type !== 'symlink' && !facts.modeFixed) {
+    writer.number(facts.mode === undefined ? entry.mode : facts.mode(entry.mode, entry.type === 'directory'));
+  }
+  if (facts.owner) {
+    writer.number(entry.uid);
+    writer.number(entry.gid);
+  }
+  writer.number(entry.xattrs?.size ?? 0);
+  for (const [name, value] of entry.xattrs ?? []) {
+    writer.text(name);
+    writer.bytes(value);
+  }
+}
+
+const ALL: Facts = { owner: true, mode: undefined, modeFixed: false };
+
+/**
+ * Mounts of an input: undefined when one of them may be changed into an output, as the root is; else the content below
+ * the selectors (solver/llbsolver/ops/exec.go; `MountContentCache`).
+ */
+async function execKey(
+  vertex: Vertex,
+  all: readonly Mount[],
+  index: number,
+  input: Snapshot,
+): Promise<Digest | undefined> {
+  const mounts = all.filter((mount) => mount.input === index && reads(mount));
+  if (mounts.length === 0 || mounts.some((mount) => !cachesContent(mount))) return undefined;
+  const source = { tree: input.files, snapshot: input, vertex: vertex.inputs[index]?.vertex };
+  const writer = new KeyWriter(KEY_VERSION);
+  for (const [at, mount] of all.entries()) {
+    if (!mounts.includes(mount)) continue;
+    writer.text('mount');
+    writer.number(at);
+    await writeTree(writer, source, mount.selector ?? '/');
+  }
+  return writer.digest();
+}
+
+function reads(mount: Mount): boolean {
+  return mount.type.kind === 'bind' || mount.type.kind === 'cache';
+}
+
+function cachesContent(mount: Mount): boolean {
+  const whole = cleanPath(mount.selector ?? '/') === '/';
+  const safe = mount.dest !== '/' && (mount.output === -1 || mount.readonly || whole);
+  switch (mount.contentCache ?? 'default') {
+    case 'off':
+      return false;
+    case 'on':
+      if (!safe) {
+        const message = `the mount at ${mount.dest} is written to: it cannot be cached by content`;
+        throw new BuildError({ code: 'unsupported', message });
+      }
+      return true;
+    case 'default':
+      return safe;
+  }
+}
+
+/** Everything below the selector, named from there: where in the input it lies does not matter to the step. */
+async function writeTree(writer: KeyWriter, source: CopySource, selector: string): Promise<void> {
+  const { tree } = source;
+  const { path, entry } = await resolvePath(tree, selector);
+  if (entry === undefined) {
+    const { sourceMissing } = await import('./missing.ts');
+    throw await sourceMissing(source, cleanPath(selector), path);
+  }
+  const from = path === '' ? 0 : path.length + 1;
+  const rows: SelectedRow[] = [{ name: '', path, entry, held: false }];
+  if (entry.type === 'directory') {
+    for (const [at, below] of await tree.walk(path)) {
+      rows.push({ name: at.slice(from), path: at, entry: below, held: false });
+    }
+  }
+  const files = rows.filter((row) => row.entry.type === 'file').map((row) => row.path);
+  const hashed = await tree.digests(files);
+  const digests = new Map<TreePath, Digest>();
+  files.forEach((file, i) => {
+    const digest = hashed[i];
+    if (digest !== undefined) digests.set(file, digest);
+  });
+  const links = new Map<TreePath, string>();
+  writer.number(rows.length);
+  for (const row of rows) writeRow(writer, row, ALL, digests, links);
+}

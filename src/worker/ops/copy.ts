@@ -1,0 +1,218 @@
+/**
+ * The copy action: what was selected becomes entries of the layer (BuildKit: tonistiigi/fsutil copy.go, copy_linux.go).
+ * The rules that people trip over are in the tests beside this file, one a row.
+ */
+import { BuildError } from '../../contracts/index.ts';
+import type { Digest, FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
+import type { CopyAction } from '../../llb/index.ts';
+import { makeDirectories, stampOf } from './make.ts';
+import type { Making, Stamp } from './make.ts';
+import { modeChangeOf } from './mode.ts';
+import type { ModeChange } from './mode.ts';
+import type { Owner } from './owner.ts';
+import { baseName, cleanDestination, joinPath, parentPath, resolveDestination, splitPath } from './path.ts';
+import { linkGroup } from './select.ts';
+import type { SelectedRow, SelectedSource, Selection } from './select.ts';
+import { StagedTree } from './staged-tree.ts';
+import type { Origin } from './staged-tree.ts';
+
+/** Of directories that a copy makes on its way, without a numeric `--chmod`. */
+const DIRECTORY_MODE = 0o755;
+
+/** What one copy does to each entry it takes. */
+interface Change {
+  readonly owner: Owner | undefined;
+  readonly mode: ModeChange | undefined;
+  /** Undefined = the source's. */
+  readonly stamp: Stamp | undefined;
+}
+
+/** Tries to unpack the source at its destination instead; true when it was an archive. */
+export type Unpack = (source: SelectedSource) => Promise<boolean>;
+
+/** @throws BuildError `copy` when a file would replace a directory, a directory something else, and the like. */
+export async function copySources(
+  staged: StagedTree,
+  selection: Selection,
+  action: CopyAction,
+  making: Making,
+  unpack: Unpack | undefined,
+): Promise<void> {
+  if (!action.createDestPath) await requireParent(staged, action.dest);
+  const change: Change = { owner: making.owner, mode: modeChangeOf(action), stamp: stampOf(action.timestamp) };
+  const digests = await selection.digests();
+  for (const source of selection.sources) {
+    if (unpack !== undefined && (await unpack(source))) continue;
+    const copy: Copy = { staged, selection, action, change, making, digests, links: new Map() };
+    await copySource(copy, source);
+  }
+}
+
+interface Copy {
+  readonly staged: StagedTree;
+  readonly selection: Selection;
+  readonly action: CopyAction;
+  readonly change: Change;
+  readonly making: Making;
+  readonly digests: ReadonlyMap<TreePath, Digest>;
+  /** First copy of each hard-linked file; links are kept within one source, not between the matches of a wildcard. */
+  readonly links: Map<TreePath, TreePath>;
+}
+
+async function requireParent(staged: StagedTree, dest: string): Promise<void> {
+  const { path } = await resolveDestination(staged, dest);
+  const parent = parentPath(path);
+  if (path === '' || parent === '' || (await staged.lookup(parent)) !== undefined) return;
+  throw new BuildError({ code: 'copy', message: `there is no directory /${parent} to copy to` });
+}
+
+async function copySource(copy: Copy, source: SelectedSource): Promise<void> {
+  const { staged, action, making } = copy;
+  // A numeric --chmod holds for the directories on the way too, without its set-id and sticky bits.
+  const mode = action.modeStr || action.mode === -1 ? DIRECTORY_MODE : action.mode & 0o777;
+  const dest = cleanDestination(action.dest);
+  const [directory, file] = splitPath(dest);
+  const above = await resolveDestination(staged, file === '' || file === '.' ? dest : directory);
+  await makeDirectories(staged, above.path, mode, making);
+
+  const resolved = await resolveDestination(staged, dest);
+  const isDirectory = source.top.entry.type === 'directory';
+  let target = resolved.path;
+  const existing = target === '' ? resolved.entry : await staged.lookup(target);
+  const inside = isDirectory ? !action.dirCopyContents && existing !== undefined : existing?.type === 'directory';
+  if (inside) target = joinPath(target, baseName(source.named));
+  const contentsOfNew = isDirectory && action.dirCopyContents && existing === undefined;
+  await makeDirectories(staged, contentsOfNew ? target : parentPath(target), mode, making);
+
+  if (isDirectory) await copyDirectory(copy, source, target);
+  else await copyOther(copy, source.top, target, await staged.lookup(target));
+}
+
+async function copyDirectory(copy: Copy, source: SelectedSource, target: TreePath): Promise<void> {
+  const { staged, change } = copy;
+  const { top, rows } = source;
+  const existing = await replaceable(copy, target, top.entry);
+  if (existing === undefined && target !== '') put(copy, top, target, undefined);
+  else if (existing?.type === 'directory') {
+    // An existing top directory keeps all but its time, which becomes the source's.
+    const { mtime, mtimeNsec } = change.stamp ?? top.entry;
+    staged.put(target, { ...existing, mtime, mtimeNsec }, existing);
+  }
+  /** Names that are there already, by directory; nothing for directories that hold only what this op made. */
+  const listed = new Map<TreePath, ReadonlySet<string>>();
+  const prefix = target === '' ? '' : `${target}/`;
+  for (const row of rows) {
+    const path = prefix + row.name;
+    const slash = path.lastIndexOf('/');
+    const directory = slash < 0 ? '' : path.slice(0, slash);
+    let known: NodeEntry | undefined;
+    if (staged.isFresh(directory)) known = staged.peek(path);
+    else {
+      let names = listed.get(directory);
+      if (names === undefined) listed.set(directory, (names = new Set(await staged.list(directory))));
+      if (names.has(path.slice(slash + 1))) known = await staged.lookup(path);
+    }
+    if (row.entry.type !== 'directory') await copyOther(copy, row, path, known);
+    else await copyNested(copy, row, path, known);
+  }
+}
+
+/** A directory below the source: made, or merged with the one that is there, which takes the source's metadata. */
+async function copyNested(copy: Copy, row: SelectedRow, path: TreePath, known: NodeEntry | undefined): Promise<void> {
+  const existing = known === undefined ? undefined : await replaceable(copy, path, row.entry, known);
+  if (existing?.type !== 'directory' || !row.held) put(copy, row, path, existing);
+  else copy.staged.put(path, { ...existing, mode: row.entry.mode }, existing);
+}
+
+/** What stays at `path` when `entry` comes there: a directory for a directory; anything else is an error or removed. */
+async function replaceable(
+  { staged, action }: Copy,
+  path: TreePath,
+  entry: NodeEntry,
+  known?: NodeEntry,
+): Promise<NodeEntry | undefined> {
+  const existing = known ?? (await staged.lookup(path));
+  if (existing === undefined || (existing.type === 'directory' && entry.type === 'directory')) return existing;
+  if (action.alwaysReplaceExistingDestPaths || (existing.type !== 'directory' && entry.type !== 'directory')) {
+    if (existing.type === 'directory' || entry.type === 'directory') {
+      await staged.remove(path);
+      return undefined;
+    }
+    return existing;
+  }
+  throw existing.type === 'directory'
+    ? new BuildError({
+        code: 'copy',
+        message: `a file cannot replace the directory /${path}`,
+        hint: 'Name the file that is to be written, or remove the directory in an earlier step.',
+      })
+    : new BuildError({
+        code: 'copy',
+        message: `a directory cannot replace ${nameOf(existing)} /${path}`,
+        hint: 'Remove it in an earlier step, or copy to where it leads.',
+      });
+}
+
+function nameOf(entry: NodeEntry): string {
+  return entry.type === 'symlink' ? 'the symbolic link' : entry.type === 'file' ? 'the file' : `the ${entry.type}`;
+}
+
+async function copyOther(copy: Copy, row: SelectedRow, path: TreePath, known: NodeEntry | undefined): Promise<void> {
+  const existing = known === undefined ? undefined : await replaceable(copy, path, row.entry, known);
+  put(copy, row, path, existing);
+}
+
+/** Stages one entry with the copy's owner, mode and time on it. */
+function put(copy: Copy, row: SelectedRow, path: TreePath, existing: NodeEntry | undefined): void {
+  const { entry } = row;
+  if (entry.type === 'file') {
+    putFile(copy, row.path, entry, path, existing);
+    return;
+  }
+  const changed = changeEntry(entry.type === 'socket' ? emptyFile(entry) : entry, copy.change);
+  if (changed.type === 'directory') {
+    // Existing extended attributes stay beside those of the source.
+    const xattrs = mergeXattrs(existing?.type === 'directory' ? existing.xattrs : undefined, changed.xattrs);
+    copy.staged.put(path, xattrs === changed.xattrs ? changed : { ...changed, xattrs }, existing);
+  } else copy.staged.put(path, changed, existing, changed.type === 'file' ? NOTHING : undefined);
+}
+
+const NOTHING: Origin = { kind: 'fixed', location: { kind: 'bytes', data: new Uint8Array() } };
+const EMPTY: Digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/** A socket is copied as an empty file, as fsutil's mknod without a type leaves it. */
+function emptyFile(entry: NodeEntry): FileEntry {
+  return { ...entry, type: 'file', size: 0, digest: EMPTY };
+}
+
+function putFile(copy: Copy, from: TreePath, entry: FileEntry, path: TreePath, existing: NodeEntry | undefined): void {
+  const { staged, change, digests, links, selection } = copy;
+  const digest = entry.digest ?? digests.get(from);
+  const group = linkGroup(from, entry);
+  const first = links.get(group);
+  // Both names may end in one place when sources overlap; a file is not its own link.
+  const hardlink = first === undefined || first === path ? undefined : staged.firstName(first);
+  if (first === undefined) links.set(group, path);
+  const changed = changeEntry({ ...entry, digest, hardlink }, change);
+  const { tree } = selection;
+  const origin: Origin = tree instanceof StagedTree ? tree.originOf(from) : { kind: 'tree', tree, path: from };
+  staged.put(path, changed, existing, origin);
+}
+
+function changeEntry<T extends NodeEntry>(entry: T, { owner, mode, stamp }: Change): T {
+  if (owner === undefined && mode === undefined && stamp === undefined) return entry;
+  return {
+    ...entry,
+    ...owner,
+    ...stamp,
+    ...(mode !== undefined && entry.type !== 'symlink'
+      ? { mode: mode(entry.mode, entry.type === 'directory') }
+      : undefined),
+  };
+}
+
+function mergeXattrs(existing: NodeEntry['xattrs'], added: NodeEntry['xattrs']): NodeEntry['xattrs'] {
+  if (existing === undefined) return added;
+  if (added === undefined) return existing;
+  return new Map([...existing, ...added].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}

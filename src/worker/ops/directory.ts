@@ -1,0 +1,94 @@
+/**
+ * The directory of a layer, made when an exec op needs it: unpacked from its blob, or written from its tree. The executor
+ * makes it, in its own namespace; here it is decided how, once, whoever else wants it.
+ */
+import { writeFile, rm, copyFile } from 'node:fs/promises';
+import { BuildError } from '../../contracts/index.ts';
+import type { ContentLocation, Executor, Layer, TreePath } from '../../contracts/index.ts';
+import { encodePathBytes } from '../../sys/path.ts';
+import type { LayerDeps } from './file-layer.ts';
+
+export interface DirectoryDeps extends LayerDeps {
+  readonly executor: Executor;
+}
+
+/** Work in progress in this process, by store and layer. */
+const making = new WeakMap<DirectoryDeps['store'], Map<string, Promise<void>>>();
+
+/**
+ * Resolves when `store.layerDir(layer.id)` is complete. Idempotent; one at a time for each layer, across processes.
+ * Pulls the blob of a base image. Errors: those of pulling, and of the executor.
+ */
+export async function ensureDirectory(layer: Layer, deps: DirectoryDeps, signal: AbortSignal): Promise<void> {
+  const { store } = deps;
+  if (store.layer(layer.id)?.hasDir === true) return;
+  let inFlight = making.get(store);
+  if (inFlight === undefined) making.set(store, (inFlight = new Map<string, Promise<void>>()));
+  const running = inFlight.get(layer.id);
+  if (running !== undefined) return running;
+  const work = makeOnce(layer, deps, signal).finally(() => inFlight.delete(layer.id));
+  inFlight.set(layer.id, work);
+  return work;
+}
+
+async function makeOnce(layer: Layer, deps: DirectoryDeps, signal: AbortSignal): Promise<void> {
+  const { store, executor } = deps;
+  const lock = await store.lock(`directory-${layer.id}`, { signal });
+  try {
+    // Another process may have made it while we waited.
+    if (store.layer(layer.id)?.hasDir === true) return;
+    const blob = await layer.blob();
+    if (blob !== undefined) {
+      const { mediaType, digest } = blob;
+      const request = { kind: 'blob', layer: layer.id, blobPath: store.blobPath(digest), mediaType } as const;
+      await executor.materialize(request, { signal });
+    } else await materializeTree(layer, deps, signal);
+    store.saveLayer(layer.id, { dir: true });
+  } finally {
+    lock.release();
+  }
+}
+
+/** Writes the plan (contracts/executor.ts) that says where each file's bytes are, and has the executor follow it. */
+async function materializeTree(layer: Layer, deps: DirectoryDeps, signal: AbortSignal): Promise<void> {
+  const { store, executor } = deps;
+  const paths: TreePath[] = [];
+  for (const [path, entry] of await layer.tree()) {
+    if (entry.type === 'file' && entry.hardlink === undefined) paths.push(path);
+  }
+  const locations = await layer.locate(paths);
+  const planPath = store.tempPath('plan');
+  const copies: string[] = [];
+  try {
+    const lines: Buffer[] = [];
+    for (const [i, path] of paths.entries()) {
+      const location = locations[i];
+      if (location === undefined) throw new BuildError({ code: 'internal', message: `no bytes for /${path}` });
+      const text = await planLocation(location, async (from) => {
+        const copy = store.tempPath('plan-file');
+        copies.push(copy);
+        await copyFile(from, copy);
+        return copy;
+      });
+      lines.push(encodePathBytes(path), NUL, typeof text === 'string' ? Buffer.from(text) : text, NEWLINE);
+    }
+    await writeFile(planPath, Buffer.concat(lines), { mode: 0o600 });
+    await executor.materialize({ kind: 'tree', layer: layer.id, planPath }, { signal });
+  } finally {
+    await Promise.all([planPath, ...copies].map(async (path) => rm(path, { force: true })));
+  }
+}
+
+const NUL = Buffer.of(0);
+const NEWLINE = Buffer.from('\n');
+
+/** `f`, `c` or `b` and where. A line ends a location, so that a host path that holds one is copied first. */
+async function planLocation(
+  location: ContentLocation,
+  copy: (from: Buffer) => Promise<string>,
+): Promise<string | Buffer> {
+  if (location.kind === 'bytes') return `b${Buffer.from(location.data).toString('base64')}`;
+  const path = encodePathBytes(location.path);
+  if (path.includes(0x0a)) return `f${await copy(path)}`;
+  return Buffer.concat([Buffer.from(location.kind === 'file' ? 'f' : 'c'), path]);
+}

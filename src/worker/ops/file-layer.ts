@@ -1,0 +1,79 @@
+/** The layer that a file op makes: a tree, known at once, whose bytes are still where they came from. */
+import type { ContentLocation, Digest, Layer, LayerBlob, LayerId, Tree, TreePath } from '../../contracts/index.ts';
+import type { Sources } from '../../source/index.ts';
+import type { Store } from '../../store/index.ts';
+import { askOrigins, noFile } from './staged-tree.ts';
+import type { Origin, StagedLayer } from './staged-tree.ts';
+
+/** What layers are kept with. */
+export interface LayerDeps {
+  readonly store: Store;
+  readonly sources: Sources;
+}
+
+/** Puts the tree in the store; the layer's bytes are where its origins say until it has a directory. */
+export async function saveFileLayer({ tree, origins }: StagedLayer, deps: LayerDeps): Promise<Layer> {
+  const id = deps.store.newLayer();
+  await deps.store.writeTree(id, tree);
+  deps.store.saveLayer(id, { size: treeSize(tree) });
+  return new FileLayer(id, tree, origins, deps);
+}
+
+/** Bytes of the tree's own regular files, each hard-linked file once. */
+export function treeSize(tree: Tree): number {
+  let size = 0;
+  for (const entry of tree.values()) if (entry.type === 'file' && entry.hardlink === undefined) size += entry.size;
+  return size;
+}
+
+/** The best blob of a row: one that is in the store. */
+export function localBlob(store: Store, id: LayerId): LayerBlob | undefined {
+  return store.layer(id)?.blobs.find((blob) => blob.local);
+}
+
+class FileLayer implements Layer {
+  readonly id: LayerId;
+  readonly #tree: Tree;
+  readonly #origins: ReadonlyMap<TreePath, Origin>;
+  readonly #deps: LayerDeps;
+
+  constructor(id: LayerId, tree: Tree, origins: ReadonlyMap<TreePath, Origin>, deps: LayerDeps) {
+    this.id = id;
+    this.#tree = tree;
+    this.#origins = origins;
+    this.#deps = deps;
+  }
+
+  async tree(): Promise<Tree> {
+    return this.#tree;
+  }
+
+  async digests(paths: readonly TreePath[]): Promise<readonly Digest[]> {
+    return paths.map((path) => {
+      const entry = this.#tree.get(path);
+      if (entry?.type !== 'file' || entry.digest === undefined) throw noFile(path);
+      return entry.digest;
+    });
+  }
+
+  async locate(paths: readonly TreePath[]): Promise<readonly ContentLocation[]> {
+    const { store, sources } = this.#deps;
+    if (store.layer(this.id)?.hasDir === true) {
+      const directory = store.layerDir(this.id);
+      return paths.map((path) => ({ kind: 'file', path: `${directory}/${path}` }));
+    }
+    // A packed layer is whole in its blob; the context it came from may have changed since.
+    if (localBlob(store, this.id) !== undefined) return sources.storeLayer(this.id).locate(paths);
+    const questions = paths.map((path) => {
+      const entry = this.#tree.get(path);
+      const origin = entry?.type === 'file' ? this.#origins.get(entry.hardlink ?? path) : undefined;
+      if (origin === undefined) throw noFile(path);
+      return origin.kind === 'fixed' ? { value: origin.location } : origin;
+    });
+    return askOrigins<ContentLocation>(questions, async (tree, asked) => tree.locate(asked));
+  }
+
+  async blob(): Promise<LayerBlob | undefined> {
+    return localBlob(this.#deps.store, this.id);
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * What a copy reads: its sources found in the input's tree, wildcards expanded, patterns applied, nothing written yet.
+ * Keys are made from it and layers too, so that both see the same files (tonistiigi/fsutil copy.go).
+ */
+import type { Digest, FileEntry, FileTree, NodeEntry, TreePath } from '../../contracts/index.ts';
+import type { CopyAction } from '../../llb/index.ts';
+import { compilePatterns } from '../../pattern/index.ts';
+import type { PatternMatcher } from '../../pattern/index.ts';
+import type { CopySource } from './missing.ts';
+import { cleanPath, resolvePath } from './path.ts';
+import { expandWildcards } from './wildcard.ts';
+
+/** One entry that is copied. */
+export interface SelectedRow {
+  /** Below the source; `''` = the source itself. */
+  readonly name: string;
+  /** In the input's tree. */
+  readonly path: TreePath;
+  readonly entry: NodeEntry;
+  /** A directory that no include pattern names, made because something in it is copied. */
+  readonly held: boolean;
+}
+
+/** One source of a copy: a path as named, or one that a wildcard matched. */
+export interface SelectedSource {
+  /** Absolute, as named: its last name is the copy's in a directory. */
+  readonly named: string;
+  /** Of what is there, links followed. The first row; its name is `''`. */
+  readonly top: SelectedRow;
+  /** Below `top`, parents before children, in tree order. */
+  readonly rows: readonly SelectedRow[];
+}
+
+export interface Selection {
+  readonly tree: FileTree;
+  readonly sources: readonly SelectedSource[];
+  /** Content digests of all regular files that are copied, by path in the input's tree; hashed at the first call. */
+  digests(): Promise<ReadonlyMap<TreePath, Digest>>;
+}
+
+/** @throws BuildError `source-missing`; `dockerfile` for a malformed pattern. */
+export async function selectSources(source: CopySource, action: CopyAction): Promise<Selection> {
+  const { tree } = source;
+  const missing = async (path: string, at: TreePath): Promise<Error> => {
+    const { sourceMissing } = await import('./missing.ts');
+    return sourceMissing(source, path, at);
+  };
+  for (const path of action.requiredPaths) {
+    const found = await resolvePath(tree, path);
+    if (found.entry === undefined) throw await missing(cleanPath(path), found.path);
+  }
+  const named = action.allowWildcard
+    ? await expandWildcards(tree, action.src, action.followSymlink)
+    : [cleanPath(action.src)];
+  if (named === undefined || (named.length === 0 && !action.allowEmptyWildcard)) {
+    throw await missing(cleanPath(action.src), cleanPath(action.src).slice(1));
+  }
+  const filter = patternFilter(action);
+  const sources: SelectedSource[] = [];
+  for (const path of named) {
+    const found = await resolvePath(tree, path, action.followSymlink);
+    if (found.entry === undefined) throw await missing(path, found.path);
+    const top: SelectedRow = { name: '', path: found.path, entry: found.entry, held: false };
+    const rows = found.entry.type === 'directory' ? await rowsBelow(tree, found.path, filter) : [];
+    sources.push({ named: path, top, rows });
+  }
+  let digests: Promise<ReadonlyMap<TreePath, Digest>> | undefined;
+  return { tree, sources, digests: async () => (digests ??= fileDigests(tree, sources)) };
+}
+
+async function fileDigests(tree: FileTree, sources: readonly SelectedSource[]): Promise<ReadonlyMap<TreePath, Digest>> {
+  const paths: TreePath[] = [];
+  const digests = new Map<TreePath, Digest>();
+  const add = ({ path, entry }: SelectedRow): void => {
+    if (entry.type !== 'file') return;
+    if (entry.digest === undefined) paths.push(path);
+    else digests.set(path, entry.digest);
+  };
+  for (const { top, rows } of sources) {
+    add(top);
+    for (const row of rows) add(row);
+  }
+  if (paths.length === 0) return digests;
+  const found = await tree.digests(paths);
+  paths.forEach((path, i) => {
+    const digest = found[i];
+    if (digest !== undefined) digests.set(path, digest);
+  });
+  return digests;
+}
+
+/** The group of a hard-linked file: its first name, whether that is copied or not. */
+export function linkGroup(path: TreePath, entry: FileEntry): TreePath {
+  return entry.hardlink ?? path;
+}
+
+interface Filter {
+  readonly include: PatternMatcher | undefined;
+  readonly exclude: PatternMatcher | undefined;
+}
+
+function patternFilter(action: CopyAction): Filter | undefined {
+  if (action.includePatterns.length === 0 && action.excludePatterns.length === 0) return undefined;
+  return {
+    include: action.includePatterns.length > 0 ? compilePatterns(action.includePatterns, 'dockerfile') : undefined,
+    exclude: action.excludePatterns.length > 0 ? compilePatterns(action.excludePatterns, 'dockerfile') : undefined,
+  };
+}
+
+async function rowsBelow(tree: FileTree, path: TreePath, filter: Filter | undefined): Promise<SelectedRow[]> {
+  const from = path === '' ? 0 : path.length + 1;
+  const rows: SelectedRow[] = [];
+  if (filter !== undefined) return filteredRows(await tree.walk(path), from, filter);
+  for (const [at, entry] of await tree.walk(path)) rows.push({ name: at.slice(from), path: at, entry, held: false });
+  return rows;
+}
+
+/** Rows that the patterns let through; a directory that only leads to some comes just before the first of them. */
+function filteredRows(
+  walk: Iterable<readonly [TreePath, NodeEntry]>,
+  from: number,
+  { include, exclude }: Filter,
+): SelectedRow[] {
+  const rows: SelectedRow[] = [];
+  /** Directories above the current path that have no row yet. */
+  const held: SelectedRow[] = [];
+  let skip: string | undefined;
+  for (const [path, entry] of walk) {
+    if (skip !== undefined && path.startsWith(skip)) continue;
+    const name = path.slice(from);
+    for (let last = held.at(-1); last !== undefined && !name.startsWith(`${last.name}/`); last = held.at(-1))
+      held.pop();
+    const excluded = exclude?.matches(name) ?? false;
+    if (!excluded && (include?.matches(name) ?? true)) {
+      rows.push(...held, { name, path, entry, held: false });
+      held.length = 0;
+    } else if (entry.type === 'directory') {
+      if (exclude?.prunes(name) ?? false) skip = `${path}/`;
+      else held.push({ name, path, entry, held: true });
+    }
+  }
+  return rows;
+}

@@ -1,0 +1,27 @@
+import type { FileTree } from '../../contracts/index.ts';
+import type { CopyAction, Vertex } from '../../llb/index.ts';
+import type { CopySource } from './missing.ts';
+import { selectSources } from './select.ts';
+import type { Selection } from './select.ts';
+
+/** Remembers what each copy selected, so that carrying it out does not look again at what its key was made from. */
+export interface Selections {
+  select(vertex: Vertex, action: number, source: CopySource, copy: CopyAction): Promise<Selection>;
+}
+
+export function createSelections(): Selections {
+  // By tree: a selection lives no longer than the snapshot it was made from.
+  const byTree = new WeakMap<FileTree, Map<string, Promise<Selection>>>();
+  return {
+    async select(vertex, action, source, copy) {
+      let known = byTree.get(source.tree);
+      if (known === undefined) byTree.set(source.tree, (known = new Map<string, Promise<Selection>>()));
+      const name = `${vertex.digest} ${action}`;
+      const selection = known.get(name);
+      if (selection !== undefined) return selection;
+      const made = selectSources(source, copy);
+      known.set(name, made);
+      return made;
+    },
+  };
+}

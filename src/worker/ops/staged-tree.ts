@@ -1,0 +1,386 @@
+import { BuildError } from '../../contracts/index.ts';
+import type {
+  ContentLocation,
+  Digest,
+  DirectoryEntry,
+  FileEntry,
+  FileTree,
+  NodeEntry,
+  Tree,
+  TreeEntry,
+  TreePath,
+} from '../../contracts/index.ts';
+import { compareTreePaths } from '../../store/index.ts';
+import { joinPath, parentPath } from './path.ts';
+
+/** Where the bytes of a staged file come from. */
+export type Origin =
+  | { readonly kind: 'tree'; readonly tree: FileTree; readonly path: TreePath }
+  | { readonly kind: 'fixed'; readonly location: ContentLocation };
+
+/** A finished layer: its own entries, and the origin of each regular file (of hard links: of the first name). */
+export interface StagedLayer {
+  readonly tree: Tree;
+  readonly origins: ReadonlyMap<TreePath, Origin>;
+}
+
+/**
+ * A file system that is being changed: what is below, never written, and the entries of the layer that grows on it.
+ * It reads as the merged result, so that later actions see what earlier ones made. No directory is ever made for it.
+ */
+export class StagedTree implements FileTree {
+  readonly #base: FileTree;
+  readonly #entries = new Map<TreePath, TreeEntry>();
+  readonly #origins = new Map<TreePath, Origin>();
+  /** Staged directories in which nothing of the base shows. */
+  readonly #fresh = new Set<TreePath>();
+  /** First name to the other names of staged hard links. */
+  readonly #links = new Map<TreePath, Set<TreePath>>();
+  /** Names by directory; built when somebody first lists. */
+  #children: Map<TreePath, Set<string>> | undefined;
+  /** Staged files that equal the base's in all but, perhaps, content. */
+  readonly #maybeSame = new Map<TreePath, Digest>();
+
+  constructor(base: FileTree) {
+    this.#base = base;
+  }
+
+  /** True when nothing below `directory` can come from the base; then `lookup` need not be asked about new names. */
+  isFresh(directory: TreePath): boolean {
+    return this.#fresh.has(directory);
+  }
+
+  /** What is staged at `path`: all there is in a fresh directory. */
+  peek(path: TreePath): NodeEntry | undefined {
+    const staged = this.#entries.get(path);
+    return staged === undefined || staged.type === 'whiteout' ? undefined : staged;
+  }
+
+  async lookup(path: TreePath): Promise<NodeEntry | undefined> {
+    if (this.#entries.has(path)) return this.peek(path);
+    if (this.#hidden(path)) return undefined;
+    return this.#base.lookup(path);
+  }
+
+  /** Whether the base's `path` is covered by something staged above it. */
+  #hidden(path: TreePath): boolean {
+    for (let at = path; at !== '';) {
+      at = parentPath(at);
+      if (this.#fresh.has(at)) return true;
+      const entry = this.#entries.get(at);
+      if (entry !== undefined && entry.type !== 'directory') return true;
+    }
+    return false;
+  }
+
+  async list(path: TreePath): Promise<readonly string[] | undefined> {
+    const entry = this.#entries.get(path);
+    if (entry !== undefined && entry.type !== 'directory') return undefined;
+    const below = this.#fresh.has(path) || this.#hidden(path) ? undefined : await this.#base.list(path);
+    if (entry === undefined && below === undefined && path !== '') return undefined;
+    const staged = this.#childrenOf(path);
+    if (staged === undefined) return below ?? [];
+    const names = new Set(below ?? []);
+    for (const name of staged) {
+      if (this.#entries.get(joinPath(path, name))?.type === 'whiteout') names.delete(name);
+      else names.add(name);
+    }
+    return [...names].sort(compareTreePaths);
+  }
+
+  async walk(path: TreePath): Promise<Iterable<readonly [TreePath, NodeEntry]>> {
+    const found: (readonly [TreePath, NodeEntry])[] = [];
+    const prefix = path === '' ? '' : `${path}/`;
+    if (!this.#fresh.has(path) && !this.#hidden(path) && (await this.#base.list(path)) !== undefined) {
+      let skip: string | undefined;
+      for (const pair of await this.#base.walk(path)) {
+        const [at] = pair;
+        if (skip !== undefined && at.startsWith(skip)) continue;
+        const entry = this.#entries.get(at);
+        if (entry === undefined) found.push(pair);
+        else if (entry.type !== 'directory' || this.#fresh.has(at)) skip = `${at}/`;
+      }
+    }
+    for (const [at, entry] of this.#entries) {
+      if (at !== path && at.startsWith(prefix) && entry.type !== 'whiteout') found.push([at, entry]);
+    }
+    return found.sort((a, b) => compareTreePaths(a[0], b[0]));
+  }
+
+  async digests(paths: readonly TreePath[]): Promise<readonly Digest[]> {
+    return this.#ask(
+      paths,
+      async (tree, asked) => tree.digests(asked),
+      (path) => {
+        const entry = this.#entries.get(path);
+        return entry?.type === 'file' ? entry.digest : undefined;
+      },
+    );
+  }
+
+  async locate(paths: readonly TreePath[]): Promise<readonly ContentLocation[]> {
+    return this.#ask(
+      paths,
+      async (tree, asked) => tree.locate(asked),
+      (path) => {
+        const origin = this.#originOf(path);
+        return origin?.kind === 'fixed' ? origin.location : undefined;
+      },
+    );
+  }
+
+  #originOf(path: TreePath): Origin | undefined {
+    const entry = this.#entries.get(path);
+    return entry?.type === 'file' ? this.#origins.get(entry.hardlink ?? path) : undefined;
+  }
+
+  /** Where the bytes of a file come from, whatever is done to this tree later. */
+  originOf(path: TreePath): Origin {
+    return this.#originOf(path) ?? { kind: 'tree', tree: this.#base, path };
+  }
+
+  /** Answers from what is staged, and asks each tree behind it once for the rest. */
+  async #ask<T>(
+    paths: readonly TreePath[],
+    ask: (tree: FileTree, asked: readonly TreePath[]) => Promise<readonly T[]>,
+    known: (path: TreePath) => T | undefined,
+  ): Promise<readonly T[]> {
+    return askOrigins<T>(
+      paths.map((path): Question<T> => {
+        const value = known(path);
+        if (value !== undefined) return { value };
+        const origin = this.#originOf(path);
+        if (origin?.kind === 'tree') return { tree: origin.tree, path: origin.path };
+        if (this.#entries.has(path) || this.#hidden(path)) throw noFile(path);
+        return { tree: this.#base, path };
+      }),
+      ask,
+    );
+  }
+
+  /**
+   * Puts `entry` at `path`, whose parent is a directory here. A directory that is there must have been removed first
+   * unless `entry` is a directory too. `existing` is what `lookup(path)` says.
+   */
+  put(path: TreePath, entry: NodeEntry, existing: NodeEntry | undefined, origin?: Origin): void {
+    const staged = this.#entries.get(path);
+    if (entry.type === 'directory') {
+      this.#putDirectory(path, entry, existing, staged);
+      return;
+    }
+    const base = staged === undefined ? existing : undefined;
+    if (base !== undefined && entry.type !== 'file' && sameEntry(base, entry)) return;
+    this.#forget(path, staged);
+    if (base?.type === 'file' && entry.type === 'file' && origin !== undefined && mayBeSame(base, entry)) {
+      if (entry.digest !== undefined) this.#maybeSame.set(path, entry.digest);
+    }
+    this.#set(path, entry);
+    if (entry.type !== 'file') return;
+    if (entry.hardlink === undefined) {
+      if (origin !== undefined) this.#origins.set(path, origin);
+      return;
+    }
+    const others = this.#links.get(entry.hardlink);
+    if (others === undefined) this.#links.set(entry.hardlink, new Set([path]));
+    else others.add(path);
+    // A file that others are linked to is not the base's, whatever it looks like.
+    this.#maybeSame.delete(entry.hardlink);
+  }
+
+  #putDirectory(
+    path: TreePath,
+    entry: DirectoryEntry,
+    existing: NodeEntry | undefined,
+    staged: TreeEntry | undefined,
+  ): void {
+    if (existing?.type === 'directory') {
+      if (staged === undefined && sameEntry(existing, entry)) return;
+      const opaque = staged?.type === 'directory' ? staged.opaque : undefined;
+      this.#entries.set(path, entry.opaque === opaque ? entry : { ...entry, opaque });
+      if (staged === undefined) this.#addChild(path);
+      return;
+    }
+    this.#forget(path, staged);
+    // After a removal, what the base had below must not come back (OCI layer.md, opaque whiteout).
+    const opaque = staged?.type === 'whiteout' ? true : undefined;
+    this.#set(path, entry.opaque === opaque ? entry : { ...entry, opaque });
+    this.#fresh.add(path);
+  }
+
+  /** Takes away `path` and everything below it. Nothing happens when it is not there. */
+  async remove(path: TreePath): Promise<void> {
+    if (path === '') throw new BuildError({ code: 'copy', message: 'the root directory cannot be removed' });
+    const covered = this.#hidden(path);
+    const inBase = !covered && (await this.#base.lookup(path)) !== undefined;
+    this.#removeStaged(path);
+    if (inBase) this.#set(path, { type: 'whiteout' });
+  }
+
+  #removeStaged(path: TreePath): void {
+    for (const name of [...(this.#childrenOf(path) ?? [])]) this.#removeStaged(joinPath(path, name));
+    this.#forget(path, this.#entries.get(path));
+    this.#entries.delete(path);
+    this.#children?.get(parentPath(path))?.delete(path.slice(path.lastIndexOf('/') + 1));
+  }
+
+  /** Drops what hangs on a staged entry; another name of a hard-linked file takes over the content. */
+  #forget(path: TreePath, staged: TreeEntry | undefined): void {
+    if (staged === undefined) return;
+    this.#fresh.delete(path);
+    this.#maybeSame.delete(path);
+    if (staged.type !== 'file') return;
+    const origin = this.#origins.get(path);
+    this.#origins.delete(path);
+    if (staged.hardlink !== undefined) {
+      this.#links.get(staged.hardlink)?.delete(path);
+      return;
+    }
+    const others = [...(this.#links.get(path) ?? [])].sort(compareTreePaths);
+    this.#links.delete(path);
+    const [first, ...rest] = others;
+    if (first === undefined) return;
+    this.#entries.set(first, { ...staged, hardlink: undefined });
+    if (origin !== undefined) this.#origins.set(first, origin);
+    if (rest.length > 0) this.#links.set(first, new Set(rest));
+    for (const other of rest) this.#entries.set(other, { ...staged, hardlink: first });
+  }
+
+  #set(path: TreePath, entry: TreeEntry): void {
+    this.#entries.set(path, entry);
+    this.#addChild(path);
+  }
+
+  #addChild(path: TreePath): void {
+    if (this.#children !== undefined && path !== '') addChild(this.#children, path);
+  }
+
+  #childrenOf(directory: TreePath): ReadonlySet<string> | undefined {
+    if (this.#children === undefined) {
+      this.#children = new Map();
+      for (const path of this.#entries.keys()) if (path !== '') addChild(this.#children, path);
+    }
+    return this.#children.get(directory);
+  }
+
+  /** The staged file whose other names a hard link at `path` would join: its first name. */
+  firstName(path: TreePath): TreePath {
+    const entry = this.#entries.get(path);
+    return entry?.type === 'file' ? (entry.hardlink ?? path) : path;
+  }
+
+  /** Replaces the metadata of a staged file and with it that of all its names. */
+  update(path: TreePath, change: (entry: FileEntry) => FileEntry): void {
+    const first = this.firstName(path);
+    for (const name of [first, ...(this.#links.get(first) ?? [])]) {
+      const entry = this.#entries.get(name);
+      if (entry?.type === 'file') this.#entries.set(name, change(entry));
+      this.#maybeSame.delete(name);
+    }
+  }
+
+  /** The layer, sorted, without files that turned out to be the base's own. */
+  async finish(): Promise<StagedLayer> {
+    if (this.#maybeSame.size > 0) {
+      const paths = [...this.#maybeSame.keys()];
+      const digests = await this.#base.digests(paths);
+      paths.forEach((path, i) => {
+        if (digests[i] !== this.#maybeSame.get(path)) return;
+        this.#entries.delete(path);
+        this.#origins.delete(path);
+      });
+      this.#maybeSame.clear();
+      this.#children = undefined;
+    }
+    return { tree: sortTree(this.#entries), origins: this.#origins };
+  }
+}
+
+type Question<T> = { readonly value: T } | { readonly tree: FileTree; readonly path: TreePath };
+
+/** Groups questions about file content by the tree that answers, one call a tree, answers in the order asked. */
+export async function askOrigins<T>(
+  questions: readonly Question<T>[],
+  ask: (tree: FileTree, paths: readonly TreePath[]) => Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  const answers = new Array<T>(questions.length);
+  const batches = new Map<FileTree, { readonly at: number[]; readonly paths: TreePath[] }>();
+  questions.forEach((question, i) => {
+    if ('value' in question) {
+      answers[i] = question.value;
+      return;
+    }
+    let batch = batches.get(question.tree);
+    if (batch === undefined) batches.set(question.tree, (batch = { at: [], paths: [] }));
+    batch.at.push(i);
+    batch.paths.push(question.path);
+  });
+  await Promise.all(
+    Array.from(batches, async ([tree, { at, paths }]) => {
+      const values = await ask(tree, paths);
+      at.forEach((position, i) => {
+        const value = values[i];
+        if (value !== undefined) answers[position] = value;
+      });
+    }),
+  );
+  return answers;
+}
+
+export function noFile(path: TreePath): BuildError {
+  return new BuildError({ code: 'source-missing', message: `/${path} is not a regular file` });
+}
+
+function addChild(children: Map<TreePath, Set<string>>, path: TreePath): void {
+  const parent = parentPath(path);
+  const name = path.slice(parent === '' ? 0 : parent.length + 1);
+  const names = children.get(parent);
+  if (names !== undefined) names.add(name);
+  else {
+    children.set(parent, new Set([name]));
+    // An entry may lie below directories that only the base has.
+    if (parent !== '') addChild(children, parent);
+  }
+}
+
+/** @returns The entries in tree order; the same map when it is in order already. */
+export function sortTree(entries: ReadonlyMap<TreePath, TreeEntry>): Tree {
+  let previous: TreePath | undefined;
+  for (const path of entries.keys()) {
+    if (previous !== undefined && compareTreePaths(previous, path) > 0) {
+      return new Map([...entries].sort((a, b) => compareTreePaths(a[0], b[0])));
+    }
+    previous = path;
+  }
+  return entries;
+}
+
+/** Same but for times of directories and content of files. Directory times are no change, as in BuildKit's diff. */
+export function sameEntry(a: NodeEntry, b: NodeEntry): boolean {
+  if (a.type !== b.type || a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid) return false;
+  if (!sameXattrs(a.xattrs, b.xattrs)) return false;
+  if (a.type === 'directory') return true;
+  if (a.mtime !== b.mtime || a.mtimeNsec !== b.mtimeNsec) return false;
+  if (a.type === 'file') return b.type === 'file' && a.size === b.size;
+  if (a.type === 'symlink') return b.type === 'symlink' && a.target === b.target;
+  if (a.type === 'char-device' || a.type === 'block-device') {
+    return b.type === a.type && a.major === b.major && a.minor === b.minor;
+  }
+  return true;
+}
+
+function mayBeSame(a: FileEntry, b: FileEntry): boolean {
+  return a.hardlink === undefined && b.hardlink === undefined && sameEntry(a, b);
+}
+
+function sameXattrs(a: NodeEntry['xattrs'], b: NodeEntry['xattrs']): boolean {
+  const x = a ?? NO_XATTRS;
+  const y = b ?? NO_XATTRS;
+  if (x.size !== y.size) return false;
+  for (const [name, value] of x) {
+    const other = y.get(name);
+    if (other === undefined || Buffer.compare(value, other) !== 0) return false;
+  }
+  return true;
+}
+
+const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();

@@ -1,0 +1,197 @@
+/**
+ * ADD of an archive: its entries instead of the file (BuildKit: solver/llbsolver/file/unpack.go, unpack_root.go). The
+ * destination is the archive's root: no name, no link and no link to a link leads out of it.
+ */
+import { BuildError } from '../../contracts/index.ts';
+import type { ContentLocation, Digest, FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
+import { readTar } from '../../image/index.ts';
+import type { TarEntry, TarHeader } from '../../image/index.ts';
+import type { CopyAction } from '../../llb/index.ts';
+import type { Store } from '../../store/index.ts';
+import { openArchive } from './archive.ts';
+import type { Unpack } from './copy.ts';
+import { makeDirectories } from './make.ts';
+import type { Making } from './make.ts';
+import { joinPath, parentPath, resolveDestination } from './path.ts';
+import type { Owner } from './owner.ts';
+import type { SelectedSource, Selection } from './select.ts';
+import type { StagedTree } from './staged-tree.ts';
+
+export interface Unpacking {
+  readonly staged: StagedTree;
+  readonly selection: Selection;
+  readonly action: CopyAction;
+  readonly making: Making;
+  readonly store: Store;
+  readonly signal: AbortSignal;
+}
+
+const DIRECTORY_MODE = 0o755;
+const ROOT: Owner = { uid: 0, gid: 0 };
+/** As many links as one name may lead through. */
+const MAX_LINKS = 255;
+/** The last second that Go's UnixNano can say; what is beyond counts as no time. */
+const MAX_TIME = 9_223_372_036;
+
+/** @returns What unpacks a source that is an archive, and says so; it leaves any other alone. */
+export function unpackerFor(unpacking: Unpacking): Unpack {
+  return async (source: SelectedSource) => {
+    const { selection, staged, action, making, signal } = unpacking;
+    const { path, entry } = source.top;
+    if (entry.type !== 'file') return false;
+    const [location] = await selection.tree.locate([path]);
+    const digest = (await selection.digests()).get(path);
+    if (location === undefined) return false;
+    const archive = await openArchive(location, digest, source.named, signal);
+    if (archive === undefined) return false;
+    const { path: root } = await resolveDestination(staged, action.dest);
+    await makeDirectories(staged, root, DIRECTORY_MODE, making);
+    const stream = archive.stream[Symbol.asyncIterator]();
+    for await (const tarEntry of readTar({ [Symbol.asyncIterator]: () => ({ next: async () => stream.next() }) })) {
+      signal.throwIfAborted();
+      await unpackEntry(unpacking, root, tarEntry);
+    }
+    // What follows the archive's end is read too: then the whole file has been verified.
+    while ((await stream.next()).done !== true);
+    return true;
+  };
+}
+
+async function unpackEntry(unpacking: Unpacking, root: TreePath, { header, body }: TarEntry): Promise<void> {
+  const { staged, making } = unpacking;
+  const { type } = header;
+  const name = cleanName(header.name);
+  // Devices and pipes are left out, and do not replace what is there.
+  if (name === '' || type === 'char-device' || type === 'block-device' || type === 'fifo') return;
+  const path = await resolveInside(staged, root, name);
+  if (path === root) return;
+  await makeDirectories(staged, parentPath(path), DIRECTORY_MODE, { owner: ROOT, stamp: making.stamp });
+  let existing = await staged.lookup(path);
+  if (existing !== undefined && (existing.type === 'directory') !== (type === 'directory')) {
+    await staged.remove(path);
+    existing = undefined;
+  }
+  const meta = metaOf(header, making.owner);
+  switch (type) {
+    case 'directory':
+      staged.put(path, { type, ...meta, xattrs: withXattrs(existing, meta.xattrs) }, existing);
+      return;
+    case 'symlink':
+      staged.put(path, { type, target: header.target, ...meta, mode: 0o777 }, existing);
+      return;
+    case 'file': {
+      const { size, digest, location } = await keepContent(unpacking.store, body);
+      staged.put(path, { type, size, digest, ...meta }, existing, { kind: 'fixed', location });
+      return;
+    }
+    case 'hardlink':
+      if (existing !== undefined) await staged.remove(path);
+      await linkTo(staged, path, await resolveInside(staged, root, linkName(header)), header, making.owner);
+      return;
+  }
+}
+
+type Meta = Pick<FileEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'mtimeNsec' | 'xattrs'>;
+
+function metaOf({ mode, uid, gid, mtime, mtimeNsec, xattrs }: TarHeader, owner: Owner | undefined): Meta {
+  const inRange = mtime >= 0 && mtime < MAX_TIME;
+  const time = inRange ? { mtime, mtimeNsec } : { mtime: 0, mtimeNsec: 0 };
+  return { mode: mode & 0o7777, ...(owner ?? { uid, gid }), ...time, xattrs };
+}
+
+function withXattrs(existing: NodeEntry | undefined, added: NodeEntry['xattrs']): NodeEntry['xattrs'] {
+  if (existing?.xattrs === undefined || added === undefined) return added ?? existing?.xattrs;
+  return new Map([...existing.xattrs, ...added].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+/** Another name for a file that is there; the archive's metadata of the link holds for all its names. */
+async function linkTo(
+  staged: StagedTree,
+  path: TreePath,
+  target: TreePath,
+  header: TarHeader,
+  owner: Owner | undefined,
+): Promise<void> {
+  const entry = await staged.lookup(target);
+  if (entry === undefined || entry.type === 'directory') {
+    throw hostile(`the archive links ${header.name} to ${header.target}, which is no file in it`);
+  }
+  const meta = metaOf(header, owner);
+  if (entry.type !== 'file') {
+    // Trees have no hard links between other things than files: a second one is as good.
+    staged.put(path, { ...entry, uid: meta.uid, gid: meta.gid }, undefined);
+    return;
+  }
+  if (staged.peek(target) === undefined) {
+    // A file of the layers below: the link needs it in this layer.
+    const [digest] = await staged.digests([target]);
+    staged.put(target, { ...entry, digest, hardlink: undefined }, undefined, staged.originOf(target));
+  }
+  const change = (file: FileEntry): FileEntry => ({ ...file, ...meta, xattrs: withXattrs(file, meta.xattrs) });
+  staged.update(target, change);
+  const linked = staged.peek(target);
+  if (linked?.type === 'file') staged.put(path, { ...linked, hardlink: staged.firstName(target) }, undefined);
+}
+
+async function keepContent(
+  store: Store,
+  body: AsyncIterable<Uint8Array>,
+): Promise<{ readonly size: number; readonly digest: Digest; readonly location: ContentLocation }> {
+  const writer = await store.createFile();
+  try {
+    for await (const piece of body) await writer.write(piece);
+    const { digest, size } = await writer.commit();
+    return { digest, size, location: { kind: 'file', path: store.filePath(digest) } };
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+/** Relative and cleaned; `''` for the archive's root. @throws BuildError `hostile` for a name that leads out. */
+function cleanName(name: string): string {
+  const parts: string[] = [];
+  for (const part of name.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) throw hostile(`the archive's entry ${JSON.stringify(name)} leads out of it`);
+  }
+  return parts.join('/');
+}
+
+function linkName({ name, target }: TarHeader): string {
+  const cleaned = cleanName(target);
+  if (cleaned === '') throw hostile(`the archive links ${JSON.stringify(name)} to its root`);
+  return cleaned;
+}
+
+/**
+ * Follows links in `name` but for the last part, inside `root`: an absolute link begins there, a relative one that leads
+ * above it is refused (zip-slip by link, then file).
+ */
+async function resolveInside(staged: StagedTree, root: TreePath, name: string): Promise<TreePath> {
+  let rest = name.split('/');
+  let resolved: string[] = [];
+  let links = 0;
+  for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') {
+      if (resolved.pop() === undefined) throw hostile(`the archive's entry ${JSON.stringify(name)} leads out of it`);
+      continue;
+    }
+    const entry = rest.length === 0 ? undefined : await staged.lookup(joinPath(root, [...resolved, part].join('/')));
+    if (entry?.type === 'symlink') {
+      if (++links > MAX_LINKS)
+        throw hostile(`the archive's entry ${JSON.stringify(name)} leads through too many links`);
+      if (entry.target.startsWith('/')) resolved = [];
+      rest = [...entry.target.split('/'), ...rest];
+    } else if (entry !== undefined && entry.type !== 'directory') {
+      throw hostile(`the archive's entry ${JSON.stringify(name)} lies below a file`);
+    } else resolved.push(part);
+  }
+  return joinPath(root, resolved.join('/'));
+}
+
+function hostile(message: string): BuildError {
+  return new BuildError({ code: 'hostile', message });
+}

@@ -1,0 +1,18 @@
+import type { Executor } from '../contracts/index.ts';
+import type { Sources } from '../source/index.ts';
+import type { Store } from '../store/index.ts';
+
+/** What the worker uses; every effect comes in here. */
+export interface WorkerDeps {
+  readonly store: Store;
+  readonly sources: Sources;
+  readonly executor: Executor;
+  /** Names this build where something must not be shared with another, as private cache mounts. */
+  readonly buildId?: string | undefined;
+  /** `--secret`: the value by id; undefined = not given. */
+  readonly secrets?: ((id: string) => Uint8Array | undefined) | undefined;
+  /** `--ssh`: the agent's socket by id; undefined = not given. */
+  readonly ssh?: ((id: string) => string | undefined) | undefined;
+  /** `--shm-size`, bytes. */
+  readonly shmSize?: number | undefined;
+}

@@ -150,7 +150,7 @@ export class Walk {
     const content = await Promise.all(
       vertex.inputs.map(({ vertex: input, index }, i) =>
         isLocal(input)
-          ? this.#localContent.get(edgeName(vertex, i))
+          ? Promise.resolve(this.#localContent.get(edgeName(vertex, i)))
           : this.#contentKey(vertex, i, snapshotAt(inputs[i], index)),
       ),
     );
@@ -377,9 +377,9 @@ export class Walk {
     this.#abort.abort(this.#failure);
   }
 
-  #isNoCache({ digest }: Vertex): boolean {
+  #isNoCache({ digest, metadata }: Vertex): boolean {
     const { noCache } = this.#options;
-    return noCache === 'all' || noCache.has(digest);
+    return noCache === 'all' || noCache.has(digest) || metadata.ignoreCache === true;
   }
 }
 

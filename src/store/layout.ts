@@ -11,7 +11,8 @@ import { leaseTempPath } from './lease.ts';
  *     db.sqlite               keys, records, images, layers (with -wal and -shm)
  *     blobs/sha256/<hex>      manifests, configs, layer tars, as in an OCI layout
  *     files/<xx>/<hex>        single files extracted from layers
- *     l/<id>/{fs,work,tree}   a layer: its directory, overlay's work directory, its encoded tree
+ *     files.suspect/          those written before the last start of the machine, until they are verified
+ *     l/<id>/{fs,work,tree}   a layer: its directory, overlay's work directory, its encoded tree, digests of its files
  *     cache/<hash>/           cache mounts, named by the hash of their id
  *     statcache/<hash>        stat caches of build contexts
  *     tmp/<lease>/            what a live process is writing
@@ -23,6 +24,7 @@ export interface StoreLayout {
   readonly database: string;
   readonly blobs: string;
   readonly files: string;
+  readonly suspectFiles: string;
   readonly layers: string;
   readonly caches: string;
   readonly statCaches: string;
@@ -30,11 +32,13 @@ export interface StoreLayout {
   readonly locks: string;
   blobPath(digest: Digest): string;
   filePath(digest: Digest): string;
+  suspectFilePath(digest: Digest): string;
   /** `l/<id>`, which holds the three below. */
   layerRoot(id: LayerId): string;
   layerDir(id: LayerId): string;
   layerWorkDir(id: LayerId): string;
   treePath(id: LayerId): string;
+  digestsPath(id: LayerId): string;
   /** Named by the hash of `id`: no path is ever made from it (CVE-2024-9675). */
   cacheDir(id: string): string;
   statCachePath(contextRoot: string): string;
@@ -50,12 +54,14 @@ export function storeLayout(root: string): StoreLayout {
   const layers = at('l');
   const blobs = at('blobs/sha256');
   const files = at('files');
+  const suspectFiles = at('files.suspect');
   return {
     root: base,
     version: at('version'),
     database: at('db.sqlite'),
     blobs,
     files,
+    suspectFiles,
     layers,
     caches: at('cache'),
     statCaches: at('statcache'),
@@ -63,10 +69,12 @@ export function storeLayout(root: string): StoreLayout {
     locks: at('locks'),
     blobPath: (digest) => `${blobs}/${hexOf(digest)}`,
     filePath: (digest) => `${files}/${digest.slice(7, 9)}/${hexOf(digest)}`,
+    suspectFilePath: (digest) => `${suspectFiles}/${digest.slice(7, 9)}/${hexOf(digest)}`,
     layerRoot: (id) => `${layers}/${safeId(id)}`,
     layerDir: (id) => `${layers}/${safeId(id)}/fs`,
     layerWorkDir: (id) => `${layers}/${safeId(id)}/work`,
     treePath: (id) => `${layers}/${safeId(id)}/tree`,
+    digestsPath: (id) => `${layers}/${safeId(id)}/digests`,
     cacheDir: (id) => `${base}/cache/${hashName(id)}`,
     statCachePath: (contextRoot) => `${base}/statcache/${hashName(contextRoot)}`,
     lockPath: (name) => `${base}/locks/${hashName(name)}`,

@@ -1,10 +1,198 @@
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { BuildError } from '../contracts/index.ts';
+import { asBuildError, errnoOf } from '../sys/errno.ts';
+import { closeLockFile, openLockFile, waitFlock } from '../sys/flock.ts';
+import { createBlobs } from './blobs.ts';
+import { collectDead, runInBackground } from './collect.ts';
+import { createWriter, hasSingleFile } from './content.ts';
+import { newerVersion, notWritable, openDatabase, type Database } from './database.ts';
+import { defaultRoot } from './default-root.ts';
+import { createDigests } from './digests.ts';
+import { createFacts } from './facts.ts';
+import { createImages } from './images.ts';
+import { createLayerIds } from './layer-ids.ts';
+import { createLayers } from './layers.ts';
+import { storeLayout, type StoreLayout } from './layout.ts';
+import { holdLease, type Lease } from './lease.ts';
+import { createLock } from './locks.ts';
+import { createRecords } from './records.ts';
+import { currentBootId, openSettlement } from './settle.ts';
+import { createStatCaches } from './stat-cache.ts';
 import type { Store } from './types.ts';
 
 export interface StoreOptions {
   /** The state directory; absent = {@link defaultRoot} of this process. */
   readonly root?: string | undefined;
+  /** For tests: another one than the machine's stands for a start of the machine in between. */
+  readonly bootId?: string | undefined;
 }
 
+/** Of the layout of the state directory; raised when an older slipway could not use it any more. */
+const FORMAT = 1;
+
+/**
+ * Opens the state directory, makes it when it is not there. Takes about a millisecond; what dead processes left is
+ * removed only by processes that write, in the background.
+ *
+ * Errors: `permission` when it is not writable, `store` when it is damaged or of a newer version, `disk-full`.
+ */
 export async function openStore(options: StoreOptions = {}): Promise<Store> {
-  throw new Error(`not yet: ${options.root ?? ''}`);
+  const layout = storeLayout(options.root ?? defaultRoot(process.env, process.getuid?.() ?? 0));
+  await ensureDirectory(layout);
+  const db = openDatabase(layout.database, layout.root);
+  try {
+    return assemble(layout, db, options.bootId ?? currentBootId());
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
+  const settlement = openSettlement(db, layout, bootId);
+  let lease: Lease | undefined;
+  let collector: { stop(): void } | undefined;
+  let closed = false;
+
+  /** The first write of a process makes its lease; only then is there reason to look after the others. */
+  function ownLease(): Lease {
+    if (closed) throw new BuildError({ code: 'internal', message: 'the store is closed' });
+    if (lease === undefined) {
+      lease = holdLease(layout.root);
+      collector = runInBackground(collectDead(layout, db));
+      settlement.settle().catch(() => undefined);
+    }
+    return lease;
+  }
+  const writable: StoreLayout = {
+    ...layout,
+    tempPath(suffix) {
+      ownLease();
+      return layout.tempPath(suffix);
+    },
+  };
+
+  const blobs = createBlobs(writable, db, settlement);
+  const { discardUnfinished, ...layers } = createLayers(
+    writable,
+    db,
+    settlement,
+    createLayerIds(db, ownLease),
+    (digest) => blobs.hasBlob(digest),
+  );
+
+  return {
+    root: layout.root,
+    ...blobs,
+    filePath: (digest) => layout.filePath(digest),
+    hasFile: (digest) => hasSingleFile(layout.filePath(digest), layout.suspectFilePath(digest), digest),
+    createFile: async () =>
+      createWriter(
+        writable.tempPath('.file'),
+        (digest) => layout.filePath(digest),
+        () => undefined,
+      ),
+    ...layers,
+    ...createDigests(layout),
+    ...createRecords(db),
+    ...createImages(db),
+    ...createFacts(db),
+    ...createStatCaches(writable),
+    cacheDir: (id) => layout.cacheDir(id),
+    tempPath: (suffix) => writable.tempPath(suffix),
+    lock: createLock(layout.lockPath, () => {
+      if (!closed) db.flush();
+    }),
+    sync: () => db.sync(),
+    close() {
+      if (closed) return;
+      closed = true;
+      collector?.stop();
+      try {
+        discardUnfinished();
+        lease?.release();
+      } finally {
+        db.close();
+      }
+    },
+  };
+}
+
+/** One stat and one small read when all is there. */
+async function ensureDirectory(layout: StoreLayout): Promise<void> {
+  let version = readVersion(layout);
+  if (version === undefined) {
+    await makeDirectory(layout);
+    version = readVersion(layout);
+  }
+  if (version === undefined || !/^[0-9]+$/.test(version)) {
+    throw new BuildError({
+      code: 'store',
+      message: `${layout.version} does not hold the version of a state directory`,
+      hint: 'choose a directory of slipway, a new one or an empty one with SLIPWAY_ROOT',
+    });
+  }
+  if (Number(version) > FORMAT) throw newerVersion(layout.root);
+  try {
+    accessSync(layout.root, constants.W_OK);
+  } catch (error) {
+    throw notWritable(layout.root, error);
+  }
+}
+
+function readVersion(layout: StoreLayout): string | undefined {
+  try {
+    return readFileSync(layout.version, 'utf8').trim();
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return undefined;
+    if (errno === 'EACCES') throw notWritable(layout.root, error);
+    throw asBuildError(error);
+  }
+}
+
+/** Under a lock, so that of several first processes one makes it. The version comes last: it says that all is there. */
+async function makeDirectory(layout: StoreLayout): Promise<void> {
+  try {
+    mkdirSync(layout.root, { recursive: true, mode: 0o700 });
+    mkdirSync(layout.locks, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unusable(layout, error);
+  }
+  const fd = openLockFile(`${layout.locks}/init`);
+  try {
+    await waitFlock(fd, false, undefined);
+    if (existsSync(layout.version)) return;
+    for (const directory of [
+      layout.blobs,
+      layout.files,
+      layout.layers,
+      layout.caches,
+      layout.statCaches,
+      layout.temp,
+    ]) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    }
+    openDatabase(layout.database, layout.root).close();
+    writeFileSync(`${layout.version}.new`, `${FORMAT}\n`);
+    renameSync(`${layout.version}.new`, layout.version);
+  } catch (error) {
+    throw unusable(layout, error);
+  } finally {
+    closeLockFile(fd);
+  }
+}
+
+function unusable(layout: StoreLayout, error: unknown): BuildError {
+  const errno = errnoOf(error);
+  if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') return notWritable(layout.root, error);
+  if (errno === 'ENOTDIR' || errno === 'EEXIST') {
+    return new BuildError({
+      code: 'store',
+      message: `the state directory ${layout.root} cannot be made: a file is in the way`,
+      hint: 'set SLIPWAY_ROOT to a directory',
+      cause: error,
+    });
+  }
+  return asBuildError(error, `make the state directory ${layout.root}`);
 }

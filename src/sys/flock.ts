@@ -2,12 +2,14 @@
  * Advisory locks on whole files (flock(2)). They belong to the open file, so the kernel releases them when the process
  * ends, however it ends, in whatever container it ran.
  */
-import { closeSync, constants, openSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { BuildError } from '../contracts/index.ts';
-import { O_CLOEXEC, lastErrno, libcFunction } from './libc.ts';
-import { asBuildError, systemError } from './errno.ts';
+import { AT_FDCWD, O_CLOEXEC, checked, cPath, lastErrno, libcFunction } from './libc.ts';
+import { systemError } from './errno.ts';
 
 const flock = libcFunction('flock', ['int', 'int']);
+const openat = libcFunction('openat', ['int', 'const char *', 'int', 'uint']);
+const close = libcFunction('close', ['int']);
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -38,22 +40,18 @@ export async function waitFlock(fd: number, shared: boolean, signal: AbortSignal
   }
 }
 
-/** Opens (and makes) a lock file. The caller closes it, which releases. */
+/**
+ * Opens (and makes) a lock file. Through libc, not Node: a worker thread of Node closes its files when it ends, and with
+ * them their locks, though the process goes on. Close it with {@link closeLockFile}, which releases.
+ */
 export function openLockFile(path: string): number {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_CREAT | O_CLOEXEC, 0o600);
-  } catch (error) {
-    throw asBuildError(error);
-  }
+  return checked(openat(AT_FDCWD, cPath(path), constants.O_RDWR | constants.O_CREAT | O_CLOEXEC, 0o600), 'open', path);
 }
 
-/** Closes quietly. */
+/** Releases the lock. */
 export function closeLockFile(fd: number): void {
-  try {
-    closeSync(fd);
-  } catch {
-    // Only EBADF is possible, and then the lock is gone already.
-  }
+  // Only EBADF is possible, and then the lock is gone already.
+  close(fd);
 }
 
 function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

@@ -1,0 +1,39 @@
+import type { Digest } from '../contracts/index.ts';
+import type { Database, Row } from './database.ts';
+import type { ImageRow, Store } from './types.ts';
+
+const SAVE = `
+INSERT OR REPLACE INTO image (name, digest, media_type, created, origin)
+VALUES (:name, :digest, :mediaType, :created, :origin)`;
+
+/** The image part of the store. Names are rare: each write is a batch of its own. */
+export function createImages(db: Database): Pick<Store, 'images' | 'image' | 'saveImage' | 'removeImage'> {
+  return {
+    images: () => db.all('SELECT * FROM image ORDER BY created DESC, name').map(imageOf),
+    image(name) {
+      const row = db.get('SELECT * FROM image WHERE name = ?', name);
+      return row === undefined ? undefined : imageOf(row);
+    },
+    saveImage(row) {
+      const { name, digest, mediaType, created, origin } = row;
+      db.write(SAVE, { name, digest, mediaType, created, origin });
+      db.flush();
+    },
+    removeImage(name) {
+      if (db.get('SELECT name FROM image WHERE name = ?', name) === undefined) return false;
+      db.write('DELETE FROM image WHERE name = :name', { name });
+      db.flush();
+      return true;
+    },
+  };
+}
+
+function imageOf(row: Row): ImageRow {
+  return {
+    name: String(row['name']),
+    digest: String(row['digest']) as Digest,
+    mediaType: String(row['media_type']),
+    created: Number(row['created']),
+    origin: row['origin'] === 'pull' ? 'pull' : 'build',
+  };
+}

@@ -1,0 +1,64 @@
+import { isStale } from './access.ts';
+import type { Database, Row } from './database.ts';
+import type { CacheRecord, Store } from './types.ts';
+
+const FIND = `
+SELECT * FROM record WHERE key = ?1
+UNION ALL SELECT record.* FROM alias JOIN record ON record.key = alias.key WHERE alias.alias = ?1
+LIMIT 1`;
+const SAVE = `
+INSERT OR REPLACE INTO record (key, outputs, created, description, inputs, used)
+VALUES (:key, :outputs, :created, :description, :inputs, :used)`;
+const ALIAS = 'INSERT OR REPLACE INTO alias (alias, key) VALUES (:alias, :key)';
+const TOUCH = 'UPDATE record SET used = :used WHERE key = :key';
+
+/** The cache record part of the store. */
+export function createRecords(db: Database): Pick<Store, 'findRecord' | 'saveRecord' | 'aliasRecord'> {
+  // What waits for the next batch.
+  const records = new Map<string, CacheRecord>();
+  const aliases = new Map<string, string>();
+  db.onFlushed(() => {
+    records.clear();
+    aliases.clear();
+  });
+
+  function stored(key: string): CacheRecord | undefined {
+    const row = db.get(FIND, key);
+    if (row === undefined) return undefined;
+    const record = recordOf(row);
+    if (isStale(row['used'])) db.writeLater(TOUCH, { key: record.key, used: Date.now() });
+    return record;
+  }
+
+  return {
+    findRecord(key) {
+      const waiting = records.get(key);
+      if (waiting !== undefined) return waiting;
+      const alias = aliases.get(key);
+      if (alias !== undefined) return records.get(alias) ?? stored(alias);
+      const found = stored(key);
+      // An alias on disk may lead to a record that was made again since.
+      return found === undefined ? undefined : (records.get(found.key) ?? found);
+    },
+    saveRecord(record) {
+      records.set(record.key, record);
+      const { key, created, description, inputs } = record;
+      db.write(SAVE, { key, outputs: JSON.stringify(record.outputs), created, description, inputs, used: Date.now() });
+    },
+    aliasRecord(alias, key) {
+      if (alias === key || aliases.get(alias) === key) return;
+      aliases.set(alias, key);
+      db.write(ALIAS, { alias, key });
+    },
+  };
+}
+
+function recordOf(row: Row): CacheRecord {
+  return {
+    key: String(row['key']),
+    outputs: JSON.parse(String(row['outputs'])) as CacheRecord['outputs'],
+    created: Number(row['created']),
+    description: String(row['description']),
+    inputs: String(row['inputs']),
+  };
+}

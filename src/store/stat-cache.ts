@@ -1,0 +1,36 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { asBuildError, errnoOf } from '../sys/errno.ts';
+import type { StoreLayout } from './layout.ts';
+import type { Store } from './types.ts';
+
+const CHECKSUM = 4;
+
+/** Stat caches: opaque bytes with a checksum in front. A damaged one is one that was never written. */
+export function createStatCaches(layout: StoreLayout): Pick<Store, 'readStatCache' | 'writeStatCache'> {
+  return {
+    async readStatCache(contextRoot) {
+      let file: Buffer;
+      try {
+        file = readFileSync(layout.statCachePath(contextRoot));
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return undefined;
+        throw asBuildError(error);
+      }
+      if (file.length < CHECKSUM) return undefined;
+      const data = file.subarray(CHECKSUM);
+      return crc32(data) === file.readUInt32LE(0) ? data : undefined;
+    },
+    async writeStatCache(contextRoot, data) {
+      const checksum = Buffer.alloc(CHECKSUM);
+      checksum.writeUInt32LE(crc32(data));
+      const temp = layout.tempPath('.statcache');
+      try {
+        writeFileSync(temp, Buffer.concat([checksum, data]), { mode: 0o600, flag: 'wx' });
+        renameSync(temp, layout.statCachePath(contextRoot));
+      } catch (error) {
+        throw asBuildError(error);
+      }
+    },
+  };
+}

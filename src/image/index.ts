@@ -4,7 +4,22 @@
  */
 export * from './chain-id.ts';
 export * from './documents.ts';
+export { decompress, detectCompression } from './decompress.ts';
+export type { CompressionFormat, DecompressOptions } from './decompress.ts';
 export type { Subject } from './json.ts';
+export { isWhiteoutName, layerNameOf, opaqueName, treePathOf, whiteoutName } from './layer-path.ts';
+export type { LayerName } from './layer-path.ts';
+export { LayerTreeBuilder, IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
+export { readLayer } from './layer-tree.ts';
+export type { ReadLayer, ReadLayerOptions } from './layer-tree.ts';
 export * from './platform.ts';
 export * from './reference.ts';
+export { readTar } from './tar/read.ts';
+export type { TarEntry } from './tar/read.ts';
+export { TarTokenizer } from './tar/tokenizer.ts';
+export type { TarOptions, TarToken } from './tar/tokenizer.ts';
+export { paddingOf } from './tar/types.ts';
+export type { TarEntryType, TarHeader } from './tar/types.ts';
+export { TAR_END, encodeTarHeader } from './tar/write.ts';
 export * from './types.ts';
+export { emptySnapshot, mergeLayers, snapshotOf } from './view.ts';

@@ -228,6 +228,10 @@ test('a command whose bytes are gone and that comes out differently is keyed ane
   expect(second.ran).toEqual(['RUN random a', 'COPY /out/random-a /x']);
   expect(Object.values(second.files)[0]).not.toBe(first.files['/out/random-a']);
   expect((await build(target)).ran).toEqual([]);
+  // What was copied is not taken for what the lost bytes would have given.
+  const old = write(undefined, '/out/random-a', first.files['/out/random-a']!);
+  const { files } = await build(copy(undefined, out(old), '/out/random-a', '/x'));
+  expect(Object.values(files)).toEqual([first.files['/out/random-a']]);
 });
 
 test('the first error stops all others, points to its step, and waits for all to end', async () => {

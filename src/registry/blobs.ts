@@ -62,7 +62,7 @@ async function copy(parts: AsyncIterable<Uint8Array>, writer: BlobWriter): Promi
 }
 
 /** Size is checked in passing, the digest is not. */
-async function* downloadBlob(
+export async function* downloadBlob(
   client: Client,
   endpoints: readonly Endpoint[],
   wanted: Wanted,

@@ -8,7 +8,7 @@ import {
   parseDocument,
 } from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
-import { pullBlob, readBlob } from './blobs.ts';
+import { downloadBlob, pullBlob, readBlob } from './blobs.ts';
 import { createClient } from './client.ts';
 import type { ClientResponse } from './client.ts';
 import { endpointsOf, parseMirrors } from './endpoints.ts';
@@ -125,7 +125,8 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       const endpoints = endpointsOf(repository, settings);
       const release = await turn(endpoints[0].host, withSignal(callOptions).signal);
       try {
-        yield* readBlob(client, endpoints, descriptor, withSignal(callOptions));
+        const read = callOptions?.verify === false ? downloadBlob : readBlob;
+        yield* read(client, endpoints, descriptor, withSignal(callOptions));
       } finally {
         release();
       }

@@ -75,7 +75,8 @@ export interface Registry {
   fetchBlob(
     repository: string,
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
-    options?: CallOptions,
+    /** `verify` false: whoever reads checks the digest; the size is checked anyway. */
+    options?: CallOptions & { readonly verify?: boolean | undefined },
   ): AsyncIterable<Uint8Array>;
   /**
    * Fetches a blob into the store unless it is there, tried from each repository in turn. Callers hold a lock when two

@@ -1,5 +1,225 @@
-import type { Sources, SourcesOptions } from './types.ts';
+import { BuildError } from '../contracts/index.ts';
+import type { BuildEvent, Digest, Layer, LayerId, SourceLocation, WorkContext } from '../contracts/index.ts';
+import { chainId, digestOf, referenceToString, snapshotOf } from '../image/index.ts';
+import { createStoreLayer } from './layer.ts';
+import type { LayerDeps } from './layer.ts';
+import { findLayoutImage, findRegistryImage, imageReference } from './image/resolve.ts';
+import type { FoundImage } from './image/resolve.ts';
+import { createFileHasher } from './local/hash-files.ts';
+import { createLocalSources } from './local/local.ts';
+import { SILENT, reportLayer } from './progress.ts';
+import type { Platform, ResolvedImage, SourceVertex, Sources, SourcesOptions } from './types.ts';
+
+/** Machines without a platform in their vertex: what this process runs on. */
+const HOST: Platform = {
+  os: 'linux',
+  architecture: { x64: 'amd64', ia32: '386' }[process.arch as string] ?? process.arch,
+};
 
 export function createSources(options: SourcesOptions): Sources {
-  throw new Error(`not yet: ${Object.keys(options).join()}`);
+  const { store, registry, events, signal } = options;
+  const hasher = createFileHasher();
+  const local = createLocalSources({ contexts: options.contexts, store, hasher, signal });
+  /** By reference and platform: one build asks once. */
+  const images = new Map<string, Promise<FoundImage>>();
+  const layers = new Map<LayerId, Layer>();
+  /** The source vertex under which a layer's progress is shown. */
+  const shownUnder = new Map<LayerId, Digest>();
+
+  const layerDeps: LayerDeps = {
+    store,
+    registry,
+    hasher,
+    signal,
+    progress(id, digest, size) {
+      const vertex = shownUnder.get(id);
+      return vertex === undefined ? SILENT : reportLayer(events, vertex, digest, size);
+    },
+  };
+
+  function storeLayer(id: LayerId): Layer {
+    let layer = layers.get(id);
+    if (layer === undefined) {
+      layer = createStoreLayer(id, layerDeps);
+      layers.set(id, layer);
+    }
+    return layer;
+  }
+
+  function once(key: string, find: () => Promise<FoundImage>): Promise<FoundImage> {
+    let found = images.get(key);
+    if (found === undefined) {
+      found = find();
+      images.set(key, found);
+    }
+    return found;
+  }
+
+  function registryImage(identifier: string, platform: Platform, pull: boolean): Promise<FoundImage> {
+    const reference = imageReference(identifier);
+    const pinned = reference.digest;
+    const key = `${pinned ?? referenceToString(reference)} ${platformKey(platform)}`;
+    return once(key, () => findRegistryImage(reference, platform, pull, { store, registry, signal }));
+  }
+
+  function layoutImage(text: string, platform: Platform): Promise<FoundImage> {
+    return once(`${text} ${platformKey(platform)}`, () => findLayoutImage(text, platform, { store, registry, signal }));
+  }
+
+  function vertexImage(vertex: SourceVertex): Promise<FoundImage> {
+    const { identifier, attrs } = sourceOf(vertex);
+    const platform = vertex.platform ?? HOST;
+    if (identifier.startsWith('docker-image://')) {
+      return registryImage(identifier, platform, attrs['image.resolvemode'] === 'pull');
+    }
+    // BuildKit's form: a dummy name with the digest, and the layout in an attribute of its own.
+    const path = attrs['oci.store'];
+    const digest = /@(sha256:[0-9a-f]{64})$/.exec(identifier)?.[1];
+    return layoutImage(path === undefined || digest === undefined ? identifier : `${path}@${digest}`, platform);
+  }
+
+  /** The row of a layer of an image: by diff ID, whoever built or pulled it first. */
+  function rowFor(image: FoundImage, index: number): LayerId {
+    const diffId = image.diffIds[index];
+    const descriptor = image.manifest.layers[index];
+    if (diffId === undefined || descriptor === undefined) throw new RangeError(`no layer ${index}`);
+    const { mediaType, digest, size, annotations } = descriptor;
+    const id = store.findLayer({ diffId }) ?? store.newLayer();
+    const known = store.layer(id)?.blobs.find((blob) => blob.digest === digest);
+    if (known?.repositories.includes(image.origin) !== true) {
+      const blob = { mediaType, digest, size, diffId, annotations, repository: image.origin };
+      store.saveLayer(id, { diffId, blob });
+    }
+    return id;
+  }
+
+  const sources: Sources = {
+    async resolveImage(ref, platform, kind, location) {
+      return reported(`[internal] load metadata for ${ref}`, location, events, async () => {
+        if (kind === 'oci-layout') {
+          const image = await layoutImage(ref, platform);
+          const named = ref.replace(/@sha256:[0-9a-f]{64}$/, '');
+          return resolvedImage(`${named}@${image.digest}`, image);
+        }
+        const image = await registryImage(ref, platform, options.pull === true);
+        return resolvedImage(referenceToString({ ...imageReference(ref), digest: image.digest }), image);
+      });
+    },
+
+    async imageSnapshot(vertex) {
+      const image = await vertexImage(vertex);
+      const ids = image.diffIds.map((_, index) => rowFor(image, index));
+      for (const id of ids) if (!shownUnder.has(id)) shownUnder.set(id, vertex.digest);
+      return snapshotOf(ids.map(storeLayer));
+    },
+
+    localSnapshot: (name, excludes) => local.snapshot(name, excludes),
+
+    async sourceKey(vertex, context) {
+      const { identifier } = sourceOf(vertex);
+      switch (schemeOf(identifier)) {
+        case 'docker-image':
+        case 'oci-layout': {
+          // Layers of equal content are equal whatever the registry, name or platform they came under.
+          const { diffIds } = await at(context, vertexImage(vertex));
+          return `image ${chainId(diffIds) ?? 'scratch'}`;
+        }
+        case 'local':
+          return undefined;
+        default:
+          throw unsupported(identifier);
+      }
+    },
+
+    async snapshot(vertex, context) {
+      const { identifier, attrs } = sourceOf(vertex);
+      switch (schemeOf(identifier)) {
+        case 'docker-image':
+        case 'oci-layout':
+          return at(context, sources.imageSnapshot(vertex, context));
+        case 'local':
+          return local.snapshot(identifier.slice('local://'.length), patternsOf(attrs['local.excludepatterns']));
+        default:
+          throw unsupported(identifier);
+      }
+    },
+
+    storeLayer(id) {
+      if (store.layer(id) === undefined) throw new BuildError({ code: 'store', message: `there is no layer ${id}` });
+      return storeLayer(id);
+    },
+
+    async contextFromTar() {
+      throw new BuildError({ code: 'unsupported', message: 'tar contexts are not read yet' });
+    },
+
+    async close() {
+      await local.close();
+      await hasher.close();
+    },
+  };
+  return sources;
+}
+
+function sourceOf(vertex: SourceVertex): {
+  readonly identifier: string;
+  readonly attrs: Readonly<Record<string, string>>;
+} {
+  if (vertex.op.kind === 'source') return vertex.op;
+  throw new BuildError({ code: 'internal', message: `a ${vertex.op.kind} op is no source` });
+}
+
+function schemeOf(identifier: string): string {
+  return identifier.slice(0, Math.max(identifier.indexOf('://'), 0));
+}
+
+function platformKey({ os, architecture, variant, osVersion }: Platform): string {
+  return [os, architecture, variant ?? '', osVersion ?? ''].join('/');
+}
+
+function resolvedImage(ref: string, { digest, config }: FoundImage): ResolvedImage {
+  return { ref, digest, config };
+}
+
+/** `local.excludepatterns` is a JSON array (llb/source.go). */
+function patternsOf(value: string | undefined): readonly string[] {
+  if (value === undefined || value === '') return [];
+  const parsed: unknown = JSON.parse(value);
+  return Array.isArray(parsed) ? parsed.filter((item) => typeof item === 'string') : [];
+}
+
+async function at<T>({ location }: WorkContext, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof BuildError ? error.at(location) : error;
+  }
+}
+
+/** Shows work of ours as a vertex, as BuildKit shows what its front end asks for. */
+async function reported<T>(
+  name: string,
+  location: SourceLocation | undefined,
+  events: (event: BuildEvent) => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  const vertex = { type: 'vertex', digest: digestOf(name), inputs: [], name, location } as const;
+  const started = Date.now();
+  events({ ...vertex, started });
+  try {
+    const result = await work();
+    events({ ...vertex, started, completed: Date.now() });
+    return result;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    events({ ...vertex, started, completed: Date.now(), error: message });
+    throw error instanceof BuildError ? error.at(location) : error;
+  }
+}
+
+function unsupported(identifier: string): BuildError {
+  return new BuildError({
+    code: 'unsupported',
+    message: `sources ${schemeOf(identifier)}:// are not read by this version`,
+  });
 }

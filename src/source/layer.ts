@@ -1,0 +1,169 @@
+import { BuildError } from '../contracts/index.ts';
+import type {
+  ContentLocation,
+  Digest,
+  FileEntry,
+  Layer,
+  LayerBlob,
+  LayerId,
+  Tree,
+  TreePath,
+} from '../contracts/index.ts';
+import type { LayerRow } from '../store/index.ts';
+import { extractFiles, ingestBlob, rowOf } from './layer-blob.ts';
+import type { BlobDeps } from './layer-blob.ts';
+import type { FileHasher } from './local/hash-files.ts';
+
+export interface LayerDeps extends BlobDeps {
+  readonly hasher: FileHasher;
+}
+
+const NO_BYTES: ContentLocation = { kind: 'bytes', data: new Uint8Array(0) };
+
+/**
+ * A layer over a row of the store. Its forms come one from the other when they are asked for: the tree from the blob, the
+ * blob from its repositories, a file's bytes from the directory or else from the blob.
+ */
+export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
+  const { store } = deps;
+  let tree: Promise<Tree> | undefined;
+  let blob: Promise<LayerBlob | undefined> | undefined;
+  let extraction: Extraction | undefined;
+
+  const row = (): LayerRow => rowOf(id, deps);
+
+  async function readTree(): Promise<Tree> {
+    if (row().hasTree) return store.readTree(id);
+    await ingestBlob(id, deps);
+    return store.readTree(id);
+  }
+
+  async function readBlob(): Promise<LayerBlob | undefined> {
+    const { blobs } = row();
+    const local = blobs.find((candidate) => candidate.local);
+    if (local !== undefined || blobs.length === 0) return local;
+    // Read in passing: whoever wants the bytes of a base image wants its tree soon after.
+    await ingestBlob(id, deps);
+    return row().blobs.find((candidate) => candidate.local);
+  }
+
+  const layer: Layer = {
+    id,
+    // A failure is not remembered: the next to ask may have more luck with the network.
+    tree: () => (tree ??= forgetful(readTree(), () => (tree = undefined))),
+    blob: () => (blob ??= forgetful(readBlob(), () => (blob = undefined))),
+
+    async digests(paths) {
+      const entries = filesOf(await layer.tree(), paths, id);
+      const missing = entries.filter(([, entry]) => entry.digest === undefined).map(([path]) => path);
+      const hashed = missing.length === 0 ? new Map<TreePath, Digest>() : await hashOnDemand(missing);
+      return entries.map(([path, entry]) => {
+        const digest = entry.digest ?? hashed.get(path);
+        if (digest === undefined) throw gone(id, path);
+        return digest;
+      });
+    },
+
+    async locate(paths) {
+      const entries = filesOf(await layer.tree(), paths, id);
+      if (row().hasDir) {
+        const directory = store.layerDir(id);
+        return entries.map(([path]) => ({ kind: 'file', path: `${directory}/${path}` }));
+      }
+      const absent = entries.filter(
+        ([, { size, digest }]) => size > 0 && !(digest !== undefined && store.hasFile(digest)),
+      );
+      if (absent.length > 0) {
+        if ((await layer.blob()) === undefined) throw gone(id, absent[0]?.[0] ?? '');
+        await extract(absent.map(([path]) => path));
+      }
+      return entries.map(([path, { size, digest }]): ContentLocation => {
+        if (size === 0) return NO_BYTES;
+        if (digest === undefined) throw gone(id, path);
+        return { kind: 'file', path: store.filePath(digest) };
+      });
+    },
+  };
+  return layer;
+
+  /** Asks that come while the blob is being read are answered together by the next reading. */
+  async function extract(paths: readonly TreePath[]): Promise<void> {
+    if (extraction === undefined || extraction.begun) {
+      const before = extraction?.done.catch(() => undefined);
+      const next: Extraction = { wanted: new Set(), begun: false, done: Promise.resolve() };
+      next.done = (before ?? Promise.resolve()).then(async () => {
+        next.begun = true;
+        await extractFiles(id, await layer.tree(), next.wanted, deps);
+      });
+      extraction = next;
+    }
+    for (const path of paths) extraction.wanted.add(path);
+    await extraction.done;
+  }
+
+  /** Trees that were made of a directory have no digests until somebody needs them. */
+  async function hashOnDemand(paths: readonly TreePath[]): Promise<ReadonlyMap<TreePath, Digest>> {
+    const current = await layer.tree();
+    const known = store.readDigests(id, paths);
+    const found = new Map<TreePath, Digest>();
+    const files: { path: TreePath; file: { path: string; size: number } }[] = [];
+    for (const [i, path] of paths.entries()) {
+      const digest = known[i];
+      const entry = current.get(path);
+      if (digest !== undefined) found.set(path, digest);
+      else if (entry?.type === 'file') {
+        if (!row().hasDir) throw gone(id, path);
+        files.push({ path, file: { path: `${store.layerDir(id)}/${path}`, size: entry.size } });
+      }
+    }
+    if (files.length > 0) {
+      const hashes = await deps.hasher.hash(
+        files.map(({ file }) => file),
+        deps.signal,
+      );
+      const fresh = new Map<TreePath, Digest>();
+      for (const [i, { path }] of files.entries()) {
+        const hash = hashes[i];
+        if (hash !== undefined) fresh.set(path, `sha256:${Buffer.from(hash).toString('hex')}`);
+      }
+      store.writeDigests(id, fresh);
+      for (const [path, digest] of fresh) found.set(path, digest);
+    }
+    return found;
+  }
+}
+
+interface Extraction {
+  readonly wanted: Set<TreePath>;
+  begun: boolean;
+  done: Promise<void>;
+}
+
+/** Each path with the entry that has its bytes: a hard link's is that of its first name. */
+function filesOf(tree: Tree, paths: readonly TreePath[], id: LayerId): readonly (readonly [TreePath, FileEntry])[] {
+  return paths.map((path) => {
+    const entry = tree.get(path);
+    if (entry?.type === 'file' && entry.hardlink === undefined) return [path, entry];
+    const first = entry?.type === 'file' ? entry.hardlink : undefined;
+    const target = first === undefined ? undefined : tree.get(first);
+    if (first !== undefined && target?.type === 'file') return [first, target];
+    throw new BuildError({ code: 'source-missing', message: `${path} is not a regular file of layer ${id}` });
+  });
+}
+
+function gone(id: LayerId, path: TreePath): BuildError {
+  return new BuildError({
+    code: 'store',
+    message: `the bytes of ${path} in layer ${id} are not in the store any more`,
+    hint: 'build again with --no-cache',
+  });
+}
+
+async function forgetful<T>(promise: Promise<T>, forget: () => void): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    forget();
+    throw error;
+  }
+}

@@ -39,7 +39,7 @@ export interface BuildRecord {
 export interface BuildLog {
   readonly sink: BuildEventSink;
   /** What is known up to now. */
-  record(): BuildRecord;
+  readonly record: () => BuildRecord;
 }
 
 export function createBuildLog(): BuildLog {

@@ -187,11 +187,12 @@ export function createPlain(
 }
 
 function differs(before: Step | undefined, after: Step): boolean {
+  if (before === undefined) return true;
   return (
-    before?.started !== after.started ||
-    before?.completed !== after.completed ||
-    before?.cached !== after.cached ||
-    before?.error !== after.error
+    before.started !== after.started ||
+    before.completed !== after.completed ||
+    before.cached !== after.cached ||
+    before.error !== after.error
   );
 }
 

@@ -16,13 +16,8 @@ const bidi = /[\u202a-\u202e\u2066-\u2069]/g;
  * controls the terminal goes.
  */
 export function sanitizeLine(text: string, colors: boolean): string {
-  let colored = false;
-  const clean = text.replace(controls, (sequence) => {
-    if (!colors || !sgr.test(sequence)) return '';
-    colored = true;
-    return sequence;
-  });
-  return colored ? `${clean}\x1b[0m` : clean;
+  const clean = text.replace(controls, (sequence) => (colors && sgr.test(sequence) ? sequence : ''));
+  return clean.includes('\x1b') ? `${clean}\x1b[0m` : clean;
 }
 
 /** A name, message or status on one line, without anything that controls a terminal. */

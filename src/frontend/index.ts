@@ -1,1 +1,12 @@
+/**
+ * The Dockerfile front end: instructions to LLB and an image config, for one target and platform. Pure: what an image's
+ * config is, it asks a {@link Resolver}; it never reads files or the network.
+ *
+ *     globalArgs -> stageGraph -> findTarget -> plan (checks, bases, ONBUILD) -> instructions, stage by stage -> definition
+ *
+ * A *stage* is a FROM with its instructions; a *base* is what FROM brings; a *step* is an instruction with the file
+ * systems it names; a *named context* takes the place of an image or a stage. Each instruction is a function
+ * `(state, instruction, context) -> state` in `instructions/`. Parsing is `dockerfile/`'s work, checks are too.
+ */
+export { dockerfileToLlb } from './convert.ts';
 export * from './types.ts';

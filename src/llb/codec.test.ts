@@ -11,9 +11,9 @@ import * as theirs from './testing/gen/ops_pb.js';
 type Message = Record<string, unknown>;
 const types = Object.values(ours);
 const schemas = new Map(
-  Object.values(theirs)
-    .filter((value): value is DescMessage & typeof value => (value as DescMessage).kind === 'message')
-    .map((schema) => [schema.name, schema as DescMessage]),
+  (Object.values(theirs) as { readonly kind?: string }[])
+    .filter((value): value is DescMessage => value.kind === 'message')
+    .map((schema) => [schema.name, schema]),
 );
 
 /** Keys that sort otherwise by UTF-16 units than by UTF-8 bytes, and one that is special in JavaScript. */
@@ -68,7 +68,7 @@ function arbitrary(type: MessageType<unknown>, depth: number): fc.Arbitrary<Mess
     for (const oneof of oneofs) {
       const members = fields.filter((field) => field.oneof === oneof && field.name in result);
       const chosen = members[pick % Math.max(members.length, 1)];
-      for (const member of members) if (member !== chosen) delete result[member.name];
+      for (const member of members) if (member !== chosen) Reflect.deleteProperty(result, member.name);
     }
     return result;
   });

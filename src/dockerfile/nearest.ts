@@ -11,7 +11,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   let best: string | undefined;
   let bestEdits = allowed + 1;
   for (const candidate of candidates) {
-    const edits = distance(wanted, candidate.toLowerCase());
+    const edits = isSwap(wanted, candidate.toLowerCase()) ? 1 : distance(wanted, candidate.toLowerCase());
     if (edits < bestEdits) {
       best = candidate;
       bestEdits = edits;
@@ -20,4 +20,12 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return (
     best ?? (wanted.length > 1 ? candidates.find((candidate) => candidate.toLowerCase().startsWith(wanted)) : undefined)
   );
+}
+
+/** Two neighbours changed places: FORM for FROM. Common, and two edits for Levenshtein. */
+function isSwap(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at++;
+  return at + 1 < a.length && a[at] === b[at + 1] && a[at + 1] === b[at] && a.slice(at + 2) === b.slice(at + 2);
 }

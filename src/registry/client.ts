@@ -171,13 +171,23 @@ export function createClient(env: Env, limits: Limits): Client {
       if (request.expect.includes(response.status)) return response;
       throw await unexpected(response, request.what, endpoint.host, as, authorizer.problem(endpoint));
     },
-    async get(url, { method, headers, signal }) {
-      const { host } = new URL(url);
-      const request: WireRequest = { method, url, headers: headers ?? {}, verifyTls: !isLoopback(host), signal };
+    async get(url, { method, headers = {}, signal }) {
+      const target = new URL(url);
+      const authorization = takeCredentials(target);
+      const request: WireRequest = {
+        method,
+        url: target.href,
+        headers: authorization === undefined ? headers : { ...headers, authorization },
+        verifyTls: !isLoopback(target.host),
+        signal,
+      };
       try {
         return await persistently(signal, limits.retries, () => follow(request));
       } catch (error) {
-        throw signal?.aborted === true ? cancelled() : failureError(url, host, error);
+        // Without the query, which may hold a token.
+        throw signal?.aborted === true
+          ? cancelled()
+          : failureError(target.origin + target.pathname, target.host, error);
       }
     },
     close: () => transport.close(),
@@ -198,6 +208,15 @@ function wireRequest(
   if (authorization !== undefined && ours) headers['authorization'] = authorization;
   const { method, body, signal, headersTimeout } = request;
   return { method, url, headers, body, signal, headersTimeout, verifyTls: endpoint.verifyTls };
+}
+
+/** `user:password@` of a URL as a header; it is taken out of the URL. */
+function takeCredentials(url: URL): string | undefined {
+  if (url.username === '') return undefined;
+  const text = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  url.username = '';
+  url.password = '';
+  return `Basic ${Buffer.from(text).toString('base64')}`;
 }
 
 function withoutAuthorization(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,6 +1,7 @@
 import { BuildError } from '../contracts/index.ts';
 import type { BuildEvent, Digest, Layer, LayerId, SourceLocation, WorkContext } from '../contracts/index.ts';
 import { chainId, digestOf, referenceToString, snapshotOf } from '../image/index.ts';
+import type { Download, HttpDeps } from './http.ts';
 import { createStoreLayer } from './layer.ts';
 import type { LayerDeps } from './layer.ts';
 import { findLayoutImage, findRegistryImage, imageReference } from './image/resolve.ts';
@@ -78,6 +79,21 @@ export function createSources(options: SourcesOptions): Sources {
     return layoutImage(path === undefined || digest === undefined ? identifier : `${path}@${digest}`, platform);
   }
 
+  /** By URL and attributes. */
+  const downloads = new Map<string, Promise<Download>>();
+
+  async function downloaded(vertex: SourceVertex): Promise<Download> {
+    const { identifier, attrs } = sourceOf(vertex);
+    const key = JSON.stringify([identifier, attrs]);
+    let found = downloads.get(key);
+    if (found === undefined) {
+      const deps: HttpDeps = { store, registry, events, signal };
+      found = import('./http.ts').then(({ download }) => download(identifier, vertex.digest, attrs, deps));
+      downloads.set(key, found);
+    }
+    return found;
+  }
+
   /** The row of a layer of an image: by diff ID, whoever built or pulled it first. */
   function rowFor(image: FoundImage, index: number): LayerId {
     const diffId = image.diffIds[index];
@@ -126,6 +142,11 @@ export function createSources(options: SourcesOptions): Sources {
         }
         case 'local':
           return undefined;
+        case 'http':
+        case 'https': {
+          const { downloadKey } = await import('./http.ts');
+          return downloadKey(await at(context, downloaded(vertex)));
+        }
         default:
           throw unsupported(identifier);
       }
@@ -139,6 +160,11 @@ export function createSources(options: SourcesOptions): Sources {
           return at(context, sources.imageSnapshot(vertex, context));
         case 'local':
           return local.snapshot(identifier.slice('local://'.length), patternsOf(attrs['local.excludepatterns']));
+        case 'http':
+        case 'https': {
+          const { downloadLayer } = await import('./http.ts');
+          return snapshotOf([storeLayer(await downloadLayer(await at(context, downloaded(vertex)), store))]);
+        }
         default:
           throw unsupported(identifier);
       }
@@ -149,8 +175,11 @@ export function createSources(options: SourcesOptions): Sources {
       return storeLayer(id);
     },
 
-    async contextFromTar() {
-      throw new BuildError({ code: 'unsupported', message: 'tar contexts are not read yet' });
+    async contextFromTar(stream) {
+      const { unpackContext } = await import('./local/from-tar.ts');
+      const directory = store.tempPath('-context');
+      await unpackContext(stream, directory, signal);
+      return directory;
     },
 
     async close() {

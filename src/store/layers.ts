@@ -53,8 +53,9 @@ export function createLayers(
   settlement: Settlement,
   newId: () => LayerId,
   hasBlob: (digest: Digest) => boolean,
-): LayerPart & {
-  /** Removes the layers of this process that were never saved. */ readonly discardUnfinished: () => void;
+): {
+  readonly part: LayerPart;
+  /** Removes the layers of this process that were never saved. */ discardUnfinished(): void;
 } {
   const unfinished = new Set<LayerId>();
   const pending = new Map<LayerId, PendingLayer>();
@@ -148,7 +149,7 @@ export function createLayers(
     if (repository !== undefined) db.write(SAVE_REPOSITORY, { digest, repository });
   }
 
-  return {
+  const part: LayerPart = {
     newLayer() {
       const id = newId();
       try {
@@ -176,6 +177,9 @@ export function createLayers(
     async writeTree(id, tree) {
       writeTreeFile(layout, id, tree);
     },
+  };
+  return {
+    part,
     discardUnfinished() {
       for (const id of unfinished) removeTree(layout.layerRoot(id));
       unfinished.clear();

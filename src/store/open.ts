@@ -60,6 +60,7 @@ function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
     if (lease === undefined) {
       lease = holdLease(layout.root);
       collector = runInBackground(collectDead(layout, db));
+      // A failure only means that more is verified after a loss of power.
       settlement.settle().catch(() => undefined);
     }
     return lease;
@@ -73,12 +74,8 @@ function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
   };
 
   const blobs = createBlobs(writable, db, settlement);
-  const { discardUnfinished, ...layers } = createLayers(
-    writable,
-    db,
-    settlement,
-    createLayerIds(db, ownLease),
-    (digest) => blobs.hasBlob(digest),
+  const layers = createLayers(writable, db, settlement, createLayerIds(db, ownLease), (digest) =>
+    blobs.hasBlob(digest),
   );
 
   return {
@@ -92,7 +89,7 @@ function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
         (digest) => layout.filePath(digest),
         () => undefined,
       ),
-    ...layers,
+    ...layers.part,
     ...createDigests(layout),
     ...createRecords(db),
     ...createImages(db),
@@ -100,16 +97,19 @@ function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
     ...createStatCaches(writable),
     cacheDir: (id) => layout.cacheDir(id),
     tempPath: (suffix) => writable.tempPath(suffix),
-    lock: createLock(layout.lockPath, () => {
-      if (!closed) db.flush();
-    }),
+    lock: createLock(
+      (name) => layout.lockPath(name),
+      () => {
+        if (!closed) db.flush();
+      },
+    ),
     sync: () => db.sync(),
     close() {
       if (closed) return;
       closed = true;
       collector?.stop();
       try {
-        discardUnfinished();
+        layers.discardUnfinished();
         lease?.release();
       } finally {
         db.close();

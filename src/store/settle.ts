@@ -9,7 +9,7 @@
  * A range is noted when the boot ID differs from the one in the database. Files without a row are verified whenever the
  * boot changed (`content.ts`).
  */
-import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { syncfsAsync } from '../sys/statfs.ts';
 import type { Database } from './database.ts';
 import type { StoreLayout } from './layout.ts';
@@ -17,7 +17,10 @@ import type { StoreLayout } from './layout.ts';
 export interface Settlement {
   /** True for a row whose files must be verified before use. */
   isSuspect(seq: number): boolean;
-  /** Syncs the file system on another thread when there is something to settle; failing changes nothing. */
+  /**
+   * Syncs the file system on another thread, when there is something to settle and it will not take long: a process
+   * cannot end while a thread of it waits for the disk.
+   */
   settle(): Promise<void>;
 }
 
@@ -48,7 +51,7 @@ export function openSettlement(db: Database, layout: StoreLayout, bootId: string
     isSuspect: (seq) => ranges.some(([first, last]) => seq >= first && seq <= last),
     async settle() {
       const seq = metaNumber(db, 'seq');
-      if (seq <= metaNumber(db, 'settled')) return;
+      if (seq <= metaNumber(db, 'settled') || !isQuickToSync(layout)) return;
       const fd = openSync(layout.root, 'r');
       try {
         if (!(await syncfsAsync(fd))) return;
@@ -58,6 +61,17 @@ export function openSettlement(db: Database, layout: StoreLayout, bootId: string
       db.writeLater(`UPDATE meta SET value = max(value, :settled) WHERE key = 'settled'`, { settled: seq });
     },
   };
+}
+
+/** Milliseconds after which the kernel has written most of what was written (vm.dirty_expire_centisecs is 30 s). */
+const SETTLING_TIME = 60_000;
+/** KiB waiting for the disk anywhere in the machine: some 100 ms of writing. */
+const LITTLE_DIRTY = 32 << 10;
+
+function isQuickToSync(layout: StoreLayout): boolean {
+  if (Date.now() - statSync(layout.database).mtimeMs < SETTLING_TIME) return false;
+  const waiting = readFileSync('/proc/meminfo', 'utf8').matchAll(/^(?:Dirty|Writeback): +([0-9]+) kB/gm);
+  return [...waiting].reduce((sum, [, kib]) => sum + Number(kib), 0) < LITTLE_DIRTY;
 }
 
 /** The machine was started again: all after the last settled batch is suspect, and all single files are. */

@@ -134,8 +134,10 @@ function confined(root: number, method: ConfinedMethod): ConfinedRoot {
   function beneath(path: string, flags: number, mode: number): number {
     const name = path === '' ? '.' : cleanPath(path);
     if (method === 'walk') return walkOpen(root, name, flags | constants.O_NOFOLLOW, mode, path);
+    // With O_DIRECTORY the kernel would say ENOTDIR of a link; RESOLVE_NO_SYMLINKS alone says ELOOP, and is as strict.
+    const nofollow = (flags & constants.O_DIRECTORY) === 0 ? constants.O_NOFOLLOW : 0;
     for (;;) {
-      const fd = rawOpenat2(root, name, flags | constants.O_NOFOLLOW, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+      const fd = rawOpenat2(root, name, flags | nofollow, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
       if (fd >= 0) return fd;
       const errno = lastErrno();
       // EAGAIN: a rename elsewhere in the system raced with `..` handling (openat2(2)); try again.

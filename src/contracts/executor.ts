@@ -40,6 +40,8 @@ export interface ExecRequest {
   /** Bytes of /dev/shm; absent = 64 MiB, Docker's default. */
   readonly shmSize?: number | undefined;
   readonly mounts: readonly ExecMount[];
+  /** Writes to the root fail (LLB root mount with `readonly`). */
+  readonly rootReadonly?: boolean | undefined;
   /** Exit codes that count as success; absent = [0]. */
   readonly validExitCodes?: readonly number[] | undefined;
   /** Inherit our terminal (`slipway run -it`). */
@@ -103,6 +105,8 @@ export interface ExecResult {
   readonly signal?: string | undefined;
   /** The kernel killed it for lack of memory. */
   readonly oomKilled?: boolean | undefined;
+  /** Bytes of the new layer's own files, where its tree was made. */
+  readonly size?: number | undefined;
 }
 
 /** How to make a layer's directory. */

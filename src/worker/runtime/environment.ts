@@ -1,0 +1,127 @@
+/**
+ * What the executor's process has set up once for all its steps: a tmpfs for their small files, the runtime, the limits.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { storeLayout, type StoreLayout } from '../../store/index.ts';
+import { MNT_DETACH, MS_NODEV, MS_NOSUID, mount, umount } from '../../sys/mount.ts';
+import { LIMIT_NAMES, getLimit } from '../../sys/rlimit.ts';
+import type { LayerId, TreePath } from '../../contracts/index.ts';
+import { readImplicit } from '../snapshot/implicit.ts';
+import { findRuntime, type Runtime } from '../host.ts';
+import { defaultSeccompProfile, type SeccompProfile } from './seccomp.ts';
+import { DEFAULT_HOSTNAME } from './spec.ts';
+
+export interface StepEnvironment {
+  readonly layout: StoreLayout;
+  /** A tmpfs in this namespace. */
+  readonly directory: string;
+  /** An empty directory on the store's file system. */
+  readonly empty: string;
+  runtime(): Runtime;
+  seccompProfile(): SeccompProfile | undefined;
+  hardLimits(): ReadonlyMap<string, number>;
+  allCapabilities(): readonly string[];
+  /** A resolv.conf for steps, as the host's is now. */
+  resolvConf(): string;
+  hostsFile(): string;
+  /** Directories of a materialized layer that its tree does not hold. */
+  implicitOf(id: LayerId): ReadonlySet<TreePath>;
+  /** A number for the next step. */
+  nextStep(): number;
+}
+
+/** Must run in a mount namespace of its own. */
+export function openStepEnvironment(root: string, runtimeName: string | undefined): StepEnvironment {
+  const layout = storeLayout(root);
+  // Over the stat caches, which nobody needs in this namespace: nothing to make, nothing that a kill could leave.
+  const directory = layout.statCaches;
+  const empty = layout.tempPath('empty');
+  mkdirSync(directory, { recursive: true });
+  mkdirSync(empty, { recursive: true });
+  mount({ source: 'slipway', target: directory, type: 'tmpfs', flags: MS_NOSUID | MS_NODEV, data: 'mode=0711' });
+  mkdirSync(`${directory}/runtime`);
+  // crun 1.8 refuses machines that have both hierarchies; here nobody needs the second.
+  umount('/sys/fs/cgroup/unified', MNT_DETACH);
+
+  let steps = 0;
+  const implicit = new Map<LayerId, ReadonlySet<TreePath>>();
+  let lastResolv: string | undefined;
+  const hosts = `${directory}/hosts`;
+  writeFileSync(hosts, hostsText(DEFAULT_HOSTNAME, []));
+  return {
+    layout,
+    directory,
+    empty,
+    runtime: once(() => findRuntime(process.env, runtimeName)),
+    seccompProfile: once(() => (kernelHasSeccomp() ? defaultSeccompProfile(process.arch) : undefined)),
+    hardLimits: once(readHardLimits),
+    allCapabilities: once(readAllCapabilities),
+    resolvConf() {
+      const path = `${directory}/resolv.conf`;
+      const text = resolvText(readText('/etc/resolv.conf'));
+      if (text !== lastResolv) writeFileSync(path, text);
+      lastResolv = text;
+      return path;
+    },
+    hostsFile: () => hosts,
+    nextStep: () => ++steps,
+    implicitOf(id) {
+      let known = implicit.get(id);
+      if (known === undefined) implicit.set(id, (known = new Set(readImplicit(layout.layerRoot(id)))));
+      return known;
+    },
+  };
+}
+
+/** As BuildKit writes it (executor/oci/hosts.go). */
+export function hostsText(hostname: string, extra: readonly { readonly host: string; readonly ip: string }[]): string {
+  return [
+    `127.0.0.1\tlocalhost ${hostname}`,
+    '::1\tlocalhost ip6-localhost ip6-loopback',
+    ...extra.map(({ host, ip }) => `${ip}\t${host}`),
+    '',
+  ].join('\n');
+}
+
+/** Steps share the host's network, so its resolvers are theirs, loopback ones too. Without any: public ones, as Docker. */
+export function resolvText(hostText: string | undefined): string {
+  if (hostText !== undefined && /^\s*nameserver\s+\S/m.test(hostText)) return hostText;
+  const rest = (hostText ?? '').trimEnd();
+  return `${rest === '' ? '' : `${rest}\n`}nameserver 8.8.8.8\nnameserver 8.8.4.4\n`;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function kernelHasSeccomp(): boolean {
+  return /^Seccomp:/m.test(readText('/proc/self/status') ?? '');
+}
+
+function readHardLimits(): ReadonlyMap<string, number> {
+  return new Map(LIMIT_NAMES.map((name) => [`RLIMIT_${name.toUpperCase()}`, getLimit(name).hard]));
+}
+
+/** Names by number (capabilities(7)). */
+const CAPABILITIES =
+  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE ' +
+  'NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN ' +
+  'SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE ' +
+  'MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE';
+
+function readAllCapabilities(): readonly string[] {
+  const hex = /^CapBnd:\s*(\S+)/m.exec(readText('/proc/self/status') ?? '')?.[1] ?? '0';
+  const bits = BigInt(`0x${hex}`);
+  return CAPABILITIES.split(' ')
+    .filter((_, number) => ((bits >> BigInt(number)) & 1n) === 1n)
+    .map((name) => `CAP_${name}`);
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}

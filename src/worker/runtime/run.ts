@@ -1,0 +1,185 @@
+/** Starts a step through the OCI runtime, streams its output, and ends it when asked. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, readFileSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { constants } from 'node:os';
+import type { ExecResult } from '../../contracts/index.ts';
+import { BuildError } from '../../contracts/index.ts';
+import { makePipe } from '../../sys/pipe.ts';
+import type { Runtime } from '../host.ts';
+
+export interface StepOutput {
+  /** May return a promise: the step's output is not read on before it resolves. */
+  readonly onOutput: (stream: 1 | 2, data: Buffer) => Promise<void> | undefined;
+}
+
+export interface RunOptions extends StepOutput {
+  readonly runtime: Runtime;
+  /** Directory of the runtime's own state, on a tmpfs of the executor's namespace. */
+  readonly stateRoot: string;
+  /** Directory with `config.json`; pid and log files are written beside it. */
+  readonly bundle: string;
+  readonly id: string;
+  /** Descriptors of a terminal to hand over, instead of streaming. */
+  readonly terminal?: readonly [number, number, number] | undefined;
+  readonly signal: AbortSignal;
+  /** Environment of the runtime itself. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Signals that mean a crash or a kill, by the 128 + number that shells and runtimes report. */
+const DEADLY: readonly NodeJS.Signals[] = ['SIGILL', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGKILL', 'SIGSEGV', 'SIGSYS'];
+
+/**
+ * Runs to the end, whatever the exit code.
+ * Errors: `cancelled`; `run-failed` with exit code 127 or 126 when the program cannot be started; `host` when the
+ * runtime fails for another reason, with what it said.
+ */
+export async function runContainer(options: RunOptions): Promise<ExecResult> {
+  const { runtime, bundle, signal } = options;
+  const files = { pid: `${bundle}/pid`, log: `${bundle}/log` };
+  const stdio = options.terminal === undefined ? streamedOutput(options) : inheritedOutput(options.terminal);
+  const child = spawn(
+    runtime.path,
+    [
+      '--root',
+      options.stateRoot,
+      '--log',
+      files.log,
+      ...(runtime.name === 'crun' ? ['--cgroup-manager=disabled'] : []),
+      'run',
+      '--bundle',
+      bundle,
+      '--pid-file',
+      files.pid,
+      options.id,
+    ],
+    { stdio: [...stdio.fds], cwd: '/', env: options.env },
+  );
+  stdio.started();
+  const kill = (): void => killStep(child, files.pid);
+  signal.addEventListener('abort', kill, { once: true });
+  let code: number;
+  try {
+    [code] = await Promise.all([exitCode(child, runtime), stdio.ended]);
+  } finally {
+    signal.removeEventListener('abort', kill);
+  }
+  if (signal.aborted) throw new BuildError({ code: 'cancelled', message: 'the step was cancelled' });
+  if (code !== 0) {
+    const log = readLog(files.log);
+    if (log !== undefined) throw startError(log, runtime);
+  }
+  return { exitCode: code, signal: DEADLY.find((name) => constants.signals[name] === code - 128) };
+}
+
+interface Stdio {
+  readonly fds: readonly (number | 'ignore')[];
+  /** To be called once the runtime has its copies of the descriptors. */
+  started(): void;
+  readonly ended: Promise<unknown>;
+}
+
+function inheritedOutput(fds: readonly [number, number, number]): Stdio {
+  return { fds, started: () => undefined, ended: Promise.resolve() };
+}
+
+function streamedOutput({ onOutput }: StepOutput): Stdio {
+  const out = makePipe();
+  const err = makePipe();
+  const ended = Promise.all([pump(out.read, (data) => onOutput(1, data)), pump(err.read, (data) => onOutput(2, data))]);
+  return {
+    fds: ['ignore', out.write, err.write],
+    started() {
+      closeSync(out.write);
+      closeSync(err.write);
+    },
+    ended,
+  };
+}
+
+/** Reads a pipe to its end; what `deliver` returns holds up the reading, and so the step. */
+function pump(fd: number, deliver: (data: Buffer) => Promise<void> | undefined): Promise<void> {
+  const socket = new Socket({ fd, readable: true, writable: false });
+  return new Promise((resolve) => {
+    socket.on('data', (data) => {
+      const full = deliver(data);
+      if (full === undefined) return;
+      socket.pause();
+      void full.then(() => socket.resume());
+    });
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => resolve());
+  });
+}
+
+function exitCode(child: ChildProcess, runtime: Runtime): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) => {
+      reject(new BuildError({ code: 'host', message: `${runtime.path} cannot be started: ${cause.message}`, cause }));
+    });
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  });
+}
+
+/**
+ * SIGKILL for the container's first process: the kernel ends its namespace with it, and the runtime sees it end. Before
+ * there is one, the runtime itself.
+ */
+function killStep(child: ChildProcess, pidFile: string): void {
+  const pid = readPid(pidFile);
+  if (pid === undefined) {
+    child.kill('SIGKILL');
+    return;
+  }
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself in this moment.
+  }
+}
+
+function readPid(path: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(path, 'utf8'));
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readLog(path: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  rmSync(path, { force: true });
+  const errors = text
+    .split('\n')
+    .map((line) => line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z:\s*/, '').replace(/^time="[^"]*" level=error msg=/, ''))
+    .filter((line) => line !== '' && !/level=(warning|info|debug)|^\[NO COLOR\]|cgroup v1 is deprecated/.test(line));
+  return errors.length === 0 ? undefined : errors.join('; ');
+}
+
+/** What the runtime's own message means for the user. */
+function startError(log: string, runtime: Runtime): BuildError {
+  if (/executable file .*not found|no such file or directory|not found in \$PATH/i.test(log) && !/mount/i.test(log)) {
+    return new BuildError({
+      code: 'run-failed',
+      message: `the program cannot be started: ${log}`,
+      hint: 'the image of this stage has no such program (or no such interpreter); a scratch image has not even a shell',
+      exitCode: 127,
+    });
+  }
+  if (/permission denied|exec format error/i.test(log) && /exec|open executable/i.test(log)) {
+    return new BuildError({
+      code: 'run-failed',
+      message: `the program cannot be started: ${log}`,
+      hint: /exec format/i.test(log) ? 'it is built for another processor architecture' : 'check its mode (chmod +x)',
+      exitCode: 126,
+    });
+  }
+  return new BuildError({ code: 'host', message: `${runtime.name} could not start the step: ${log}` });
+}

@@ -1,0 +1,166 @@
+/**
+ * The OCI runtime configuration of a step (runtime-spec config.md), as BuildKit makes it of containerd's defaults
+ * (executor/oci/spec_linux.go). Pure: takes what was looked up, mounted and decided, and returns the document.
+ */
+import type { ExecRequest } from '../../contracts/index.ts';
+import type { RunUser } from './user.ts';
+import type { SeccompProfile } from './seccomp.ts';
+
+export interface OciMount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+export interface SpecInput {
+  readonly request: Pick<
+    ExecRequest,
+    'args' | 'env' | 'cwd' | 'network' | 'security' | 'hostname' | 'ulimits' | 'shmSize' | 'rootReadonly'
+  >;
+  readonly user: RunUser;
+  /** Where the root file system is mounted. */
+  readonly rootfs: string;
+  /** Further mounts, in any order: they are sorted by destination. */
+  readonly mounts: readonly OciMount[];
+  readonly terminal: boolean;
+  /** Ready for the runtime: the profile, or its compiled form in base64 (crun only). */
+  readonly seccomp: { readonly profile: SeccompProfile } | { readonly bpf: string } | undefined;
+  /** Hard limits of our own process: a step's may not exceed them where CAP_SYS_RESOURCE is missing. */
+  readonly hardLimits: ReadonlyMap<string, number>;
+  /** Cgroup of the container, for a runtime that cannot do without. */
+  readonly cgroupsPath?: string | undefined;
+  /** All that this process may give, for `security: insecure`. */
+  readonly allCapabilities: readonly string[];
+}
+
+export const DEFAULT_HOSTNAME = 'buildkitsandbox';
+/** Docker's default for /dev/shm, bytes. */
+const DEFAULT_SHM_SIZE = 64 * 1024 * 1024;
+
+/** Docker's and containerd's default set. */
+export const DEFAULT_CAPABILITIES: readonly string[] = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FSETID',
+  'CAP_FOWNER',
+  'CAP_MKNOD',
+  'CAP_NET_RAW',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETFCAP',
+  'CAP_SETPCAP',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_SYS_CHROOT',
+  'CAP_KILL',
+  'CAP_AUDIT_WRITE',
+];
+
+const MASKED_PATHS: readonly string[] = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+];
+
+const READONLY_PATHS: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** Device nodes of every container (runtime-spec config-linux.md, default devices). */
+const DEVICES: readonly string[] = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+
+/**
+ * No cgroup guards the devices of a step (there may be none that we can write), so nothing of it allows them: /dev holds
+ * binds of the six harmless ones and is `nodev` otherwise, as are the root and all mounts. `mknod` works, opening what
+ * it made does not; a device cgroup has the same effect.
+ */
+function systemMounts(request: SpecInput['request']): readonly OciMount[] {
+  const insecure = request.security === 'insecure';
+  const size = request.shmSize ?? DEFAULT_SHM_SIZE;
+  const pseudo = ['nosuid', 'noexec', 'nodev'];
+  return [
+    { destination: '/proc', type: 'proc', source: 'proc', options: pseudo },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', ...(insecure ? [] : ['nodev']), 'strictatime', 'mode=755', 'size=65536k'],
+    },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    },
+    { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...pseudo, 'mode=1777', `size=${size}`] },
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: pseudo },
+    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...pseudo, insecure ? 'rw' : 'ro'] },
+    ...(insecure
+      ? []
+      : DEVICES.map((name) => ({
+          destination: `/dev/${name}`,
+          type: 'bind',
+          source: `/dev/${name}`,
+          options: ['bind', 'nosuid', 'noexec'],
+        }))),
+  ];
+}
+
+/** @returns The document, ready for JSON. */
+export function ociSpec(input: SpecInput): Readonly<Record<string, unknown>> {
+  const { request, user } = input;
+  const insecure = request.security === 'insecure';
+  const capabilities = insecure ? input.allCapabilities : DEFAULT_CAPABILITIES;
+  const namespaces = ['pid', 'ipc', 'uts', 'mount', ...(request.network === 'none' ? ['network'] : [])];
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      terminal: input.terminal,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      args: request.args,
+      env: request.env,
+      cwd: request.cwd === '' ? '/' : request.cwd,
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      rlimits: rlimits(request.ulimits ?? [], input.hardLimits),
+      noNewPrivileges: false,
+    },
+    root: { path: input.rootfs, readonly: request.rootReadonly === true },
+    hostname: request.hostname === undefined || request.hostname === '' ? DEFAULT_HOSTNAME : request.hostname,
+    mounts: mergeMounts(systemMounts(request), input.mounts),
+    ...(input.seccomp !== undefined && 'bpf' in input.seccomp
+      ? { annotations: { 'run.oci.seccomp_bpf_data': input.seccomp.bpf } }
+      : {}),
+    linux: {
+      namespaces: namespaces.map((type) => ({ type })),
+      ...(input.cgroupsPath === undefined ? {} : { cgroupsPath: input.cgroupsPath }),
+      ...(insecure ? {} : { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
+      ...(input.seccomp !== undefined && 'profile' in input.seccomp ? { seccomp: input.seccomp.profile } : {}),
+    },
+  };
+}
+
+/** A step's own mounts after the system's, parents first; a later one of the same destination replaces the earlier. */
+function mergeMounts(system: readonly OciMount[], own: readonly OciMount[]): readonly OciMount[] {
+  const sorted = [...own].sort((a, b) => (a.destination < b.destination ? -1 : a.destination > b.destination ? 1 : 0));
+  const replaced = new Set(own.map((mount) => mount.destination));
+  return [...system.filter((mount) => !replaced.has(mount.destination)), ...sorted];
+}
+
+function rlimits(
+  ulimits: NonNullable<ExecRequest['ulimits']>,
+  hardLimits: ReadonlyMap<string, number>,
+): readonly { readonly type: string; readonly soft: number; readonly hard: number }[] {
+  return ulimits.map(({ name, soft, hard }) => {
+    const type = `RLIMIT_${name.toUpperCase()}`;
+    const ours = hardLimits.get(type) ?? Infinity;
+    const clamp = (value: number): number => Math.min(value < 0 ? Number.MAX_SAFE_INTEGER : value, ours);
+    return { type, soft: clamp(soft), hard: clamp(hard) };
+  });
+}

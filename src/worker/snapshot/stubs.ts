@@ -1,0 +1,50 @@
+/**
+ * Mount points that the runtime makes in the root because they were not there: they are no change of the step's, and
+ * are removed again if they are still what the runtime made.
+ */
+import type { TreePath } from '../../contracts/index.ts';
+import { BuildError } from '../../contracts/index.ts';
+import type { ConfinedRoot } from '../../sys/confined.ts';
+import { resolveInRoot } from './root-path.ts';
+
+/**
+ * What will have to be made for these mount points, deepest first.
+ *
+ * @param root Host path of the mounted root.
+ */
+export function plannedStubs(root: string, targets: Iterable<string>): readonly TreePath[] {
+  const stubs = new Set<TreePath>();
+  for (const target of targets) {
+    const { path, existing } = resolveInRoot(root, target);
+    const names = path.split('/');
+    for (let length = names.length; length > existing; length--) stubs.add(names.slice(0, length).join('/'));
+  }
+  return [...stubs].sort((a, b) => b.length - a.length);
+}
+
+/**
+ * Removes those that are still empty. The step may have put a symbolic link where a parent was (CVE-2024-23652): the
+ * confined root follows none, and then there is nothing of ours to remove. Parents get their times back (a layer's
+ * directories should not differ by what we did).
+ */
+export function removeStubs(root: ConfinedRoot, stubs: readonly TreePath[]): void {
+  for (const path of stubs) {
+    try {
+      removeStub(root, path);
+    } catch (error) {
+      if (!(error instanceof BuildError)) throw error;
+    }
+  }
+}
+
+function removeStub(root: ConfinedRoot, path: TreePath): void {
+  const stat = root.lstat(path);
+  if (stat === undefined) return;
+  const slash = path.lastIndexOf('/');
+  const parent = slash < 0 ? '' : path.slice(0, slash);
+  const before = root.lstat(parent);
+  if (stat.type === 'directory') root.rmdir(path);
+  else if (stat.type === 'file' && stat.size === 0) root.unlink(path);
+  else return;
+  if (before !== undefined) root.utimens(parent, before.mtime, before.mtimeNsec);
+}

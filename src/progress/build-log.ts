@@ -45,6 +45,8 @@ export interface BuildLog {
 export function createBuildLog(): BuildLog {
   const vertices = new Map<Digest, BuildEvent & { type: 'vertex' }>();
   const output = new Map<Digest, number>();
+  /** When the last transfer of a step ended: layers are pulled after their image was found. */
+  const ends = new Map<Digest, Time>();
   const transfers = new Map<Digest, Map<string, number>>();
   const warnings: BuildRecord['warnings'][number][] = [];
   const stages: BuildRecord['stages'][number][] = [];
@@ -65,6 +67,7 @@ export function createBuildLog(): BuildLog {
         let own = transfers.get(event.vertex);
         if (own === undefined) transfers.set(event.vertex, (own = new Map<string, number>()));
         own.set(event.id, event.current);
+        if (event.completed !== undefined) ends.set(event.vertex, event.completed);
         return;
       }
       case 'log':
@@ -98,15 +101,16 @@ export function createBuildLog(): BuildLog {
     let started: Time | undefined;
     let completed: Time | undefined;
     const recorded = [...vertices.values()].map((event): RecordedVertex => {
+      const end = event.completed && Math.max(event.completed, ends.get(event.digest) ?? 0);
       if (event.started !== undefined) started = Math.min(started ?? event.started, event.started);
-      if (event.completed !== undefined) completed = Math.max(completed ?? event.completed, event.completed);
+      if (end !== undefined) completed = Math.max(completed ?? end, end);
       const moved = [...(transfers.get(event.digest)?.values() ?? [])].reduce((sum, bytes) => sum + bytes, 0);
       return {
         digest: event.digest,
         name: event.name,
         inputs: event.inputs,
         started: event.started,
-        completed: event.completed,
+        completed: end,
         cached: event.cached === true ? true : undefined,
         error: event.error === '' ? undefined : event.error,
         ranges: event.location?.ranges,

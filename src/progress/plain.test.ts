@@ -149,6 +149,37 @@ test('a step that was cached and is needed after all', () => {
     `);
 });
 
+test('layers that are pulled after their image was found', () => {
+  const pull = (id: string, current: number, at: number, completed?: number) =>
+    [at, status('FROM a', id, current, 1000, { at, started: 2000, completed })] as const;
+  const script: Script = [
+    [0, cached('FROM a', 0)],
+    [1000, vertex('RUN b', { started: 1000 })],
+    pull('sha256:1', 0, 2000),
+    pull('sha256:2', 0, 2000),
+    pull('sha256:1', 1000, 2500, 2500),
+    [2600, log('RUN b', 'b\n', 2600)],
+    pull('sha256:2', 1000, 3000, 3000),
+    [4000, vertex('RUN b', { started: 1000, completed: 4000 })],
+  ];
+  expect(play(script)).toBe(expected`
+    #1 FROM a
+    #1 CACHED
+
+    #2 RUN b
+    #2 1.600 b
+    #2 ...
+
+    #1 FROM a
+    #1 sha256:1 1.00kB / 1.00kB 0.5s done
+    #1 sha256:2 1.00kB / 1.00kB 1.0s done
+    #1 DONE 1.0s
+
+    #2 RUN b
+    #2 DONE 3.0s
+    `);
+});
+
 test('warnings, stages and the image come last', () => {
   const location = {
     file: { filename: 'Dockerfile', text: '', language: 'Dockerfile' as const },

@@ -142,8 +142,10 @@ export function createPlain(
         return;
       }
       case 'status': {
+        const ended = trace.steps.get(event.vertex)?.completed;
         const own = plainStep(trace.status(event));
         own.changed.add(event.id);
+        if (ended === undefined && own.step.completed !== undefined) own.ended = true;
         touch(own);
         return;
       }
@@ -170,6 +172,7 @@ export function createPlain(
   };
 
   const close = () => {
+    trace.close();
     for (const own of steps.values()) {
       const lines = own.logs.end();
       if (lines.length === 0 || own.step.index === 0) continue;

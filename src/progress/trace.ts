@@ -22,6 +22,8 @@ export interface Step {
   cached: boolean;
   error: string | undefined;
   readonly statuses: Map<string, StatusEvent>;
+  /** It had ended, and something of it goes on: layers of an image are pulled when a step needs them. */
+  reopened: boolean;
 }
 
 /** Adds up events to the state that the displays show. */
@@ -35,7 +37,7 @@ export class Trace {
   /** When the first step started. */
   begin: Time | undefined;
 
-  /** @returns The step that the event is about, if there is one. */
+  /** @returns The step that the event is about. */
   vertex(event: VertexEvent): Step {
     const step = this.#step(event.digest);
     step.name = event.name;
@@ -50,13 +52,32 @@ export class Trace {
     step.completed = event.completed;
     step.cached = event.cached === true;
     step.error = event.error === '' ? undefined : event.error;
+    step.reopened = false;
     return step;
   }
 
   status(event: StatusEvent): Step {
     const step = this.#step(event.vertex);
     step.statuses.set(event.id, event);
+    if (step.completed !== undefined && event.completed === undefined) {
+      if (step.cached) step.started = event.started ?? event.timestamp;
+      step.cached = false;
+      step.completed = undefined;
+      step.reopened = true;
+    } else if (step.reopened && [...step.statuses.values()].every(({ completed }) => completed !== undefined)) {
+      step.completed = event.completed;
+      step.reopened = false;
+    }
     return step;
+  }
+
+  /** The build has ended, and with it what went on in steps that had ended before. */
+  close(): void {
+    for (const step of this.started) {
+      if (!step.reopened) continue;
+      step.completed = Math.max(...[...step.statuses.values()].map(({ timestamp }) => timestamp));
+      step.reopened = false;
+    }
   }
 
   get completed(): number {
@@ -75,6 +96,7 @@ export class Trace {
         cached: false,
         error: undefined,
         statuses: new Map(),
+        reopened: false,
       };
       this.steps.set(digest, step);
     }

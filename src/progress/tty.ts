@@ -88,6 +88,7 @@ export function createTty(
     if (closed) return;
     closed = true;
     stream.off?.('resize', draw);
+    trace.close();
     draw();
     const lines = summary(trace, style);
     if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);

@@ -70,6 +70,38 @@ test('a hit on the result touches nothing below it', async () => {
   expect(cached).toHaveLength(5);
 });
 
+/** What was said of vertices, in order; announcements aside. */
+function story(events: readonly BuildEvent[]): string[] {
+  return events.flatMap((event) => {
+    if (event.type !== 'vertex' || event.started === undefined) return [];
+    const { name, cached, completed, error } = event;
+    return [`${name} ${error ?? (cached === true ? 'CACHED' : completed === undefined ? 'started' : 'DONE')}`];
+  });
+}
+
+test('progress hears of what runs and what was found, not of what was looked for', async () => {
+  const { disk, build } = setUp();
+  disk.context.set('/src/main.go', 'package main');
+  const chain = (command: string) => run(out(copy(out(image('alpine')), out(context()), '/src', '/work')), command);
+  const first = await build(chain('a'));
+  const [base, load, copied, ran] = [
+    'docker-image://docker.io/library/alpine',
+    '[internal] load build context',
+    'COPY /src /work',
+    'RUN a',
+  ];
+  const announced = first.events.slice(0, 4).map((event) => event.type === 'vertex' && [event.name, event.started]);
+  expect(announced).toEqual([base, load, copied, ran].map((name) => [name, undefined]));
+  const flow = (name: string) => [`${name} started`, `${name} DONE`];
+  expect(story(first.events)).toEqual([...flow(load), ...flow(base), ...flow(copied), ...flow(ran)]);
+
+  const second = await build(chain('a'));
+  expect(story(second.events)).toEqual([...flow(load), `${base} CACHED`, `${copied} CACHED`, `${ran} CACHED`]);
+
+  const third = await build(chain('b'));
+  expect(story(third.events)).toEqual([...flow(load), `${base} CACHED`, `${copied} CACHED`, ...flow('RUN b')]);
+});
+
 test('a changed context file runs what reads it, and stops where bytes are the same again', async () => {
   const { disk, build } = setUp();
   disk.context.set('/src/main.go', 'package main');

@@ -50,6 +50,8 @@ test.each<[string, Vertex, Vertex]>([
   ['mount readonly', mounted({ type: cache }), mounted({ type: cache, readonly: true })],
   ['readonly root', exec(), exec({ mounts: [{ ...root, readonly: true }] })],
   ['bind selector', mounted({ type: root.type, input: 0 }), mounted({ type: root.type, input: 0, selector: '/a' })],
+  ['what seeds a cache', mounted({ type: cache }), mounted({ type: cache, input: 0 })],
+  ['seed selector', mounted({ type: cache, input: 0 }), mounted({ type: cache, input: 0, selector: '/a' })],
   ['tmpfs size', mounted({ type: tmpfs }), mounted({ type: { ...tmpfs, size: 1 } })],
   ['secret id', mounted({ type: secret }), mounted({ type: { ...secret, id: 'y' } })],
   ['secret mode', mounted({ type: secret }), mounted({ type: { ...secret, mode: 0o444 } })],

@@ -100,17 +100,13 @@ function execFields(op: Op & { kind: 'exec' }, byContent: (input: number) => boo
 function mountIdentity(mount: Mount, byContent: (input: number) => boolean): KeyPart {
   const { type } = mount;
   const common = [type.kind, mount.dest, String(mount.readonly)];
+  const selector = byContent(mount.input) ? [] : [mount.selector ?? ''];
   switch (type.kind) {
     case 'bind':
-      return [
-        ...common,
-        String(mount.input),
-        String(mount.output),
-        byContent(mount.input) ? [] : [mount.selector ?? ''],
-      ];
+      return [...common, String(mount.input), String(mount.output), selector];
     case 'cache':
-      // Contents of cache mounts never count, so neither does which cache it is.
-      return common;
+      // Contents of cache mounts never count, so neither does which cache it is; what seeds it does.
+      return mount.input < 0 ? common : [...common, String(mount.input), selector];
     case 'tmpfs':
       return [...common, String(type.size)];
     case 'secret':

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { BuildError } from '../contracts/index.ts';
-import { displayInstruction } from './display.ts';
 import { expandWord } from './expand.ts';
 
 const ENV = new Map([
@@ -182,13 +181,4 @@ describe('expandWord', () => {
     expect(expandWord(`\${v##${'*a'.repeat(200)}b}`, () => value).text).toBe(value);
     expect(expandWord(`\${v//${'*a'.repeat(200)}b/}`, () => value).text).toBe(value);
   });
-});
-
-test.each<[string, string]>([
-  ['copy --from=$NONE "$FILE" .', 'COPY --from=$NONE "a.tar.gz" .'],
-  ['RUN echo $HOME', 'RUN echo /root'],
-  ["RUN echo it's", "RUN echo it's"],
-  ['run', 'RUN'],
-])('displayInstruction(%j) is %j', (original, expected) => {
-  expect(displayInstruction(original, ENV)).toBe(expected);
 });

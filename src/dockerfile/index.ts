@@ -8,11 +8,9 @@
  */
 export * from './types.ts';
 export { detectSyntax } from './directives.ts';
-export { displayInstruction } from './display.ts';
 export { expandWord, type ExpandOptions, type Expansion, type VariableLookup } from './expand.ts';
 export { chompTabs, parseHeredocWord } from './heredoc.ts';
 export { parseMount, type Mount, type MountExpander } from './mount.ts';
-export { NETWORK_MODES, SECURITY_MODES } from './instructions/command.ts';
 export { parseDockerfile, parseInstruction, type ParseOptions } from './parse.ts';
 export { isSignal } from './signal.ts';
 export { nearest } from './nearest.ts';

@@ -91,11 +91,17 @@ export function joinLines(
 
 /** `edge` decides at a joint: `start` is on the line that begins there, `end` on the line that ended there. */
 function positionAt(line: LogicalLine, offset: number, edge: 'start' | 'end'): Position {
-  let found: Piece = line.pieces[0];
-  for (const piece of line.pieces) {
-    if (edge === 'start' ? piece.offset > offset : piece.offset >= offset) break;
-    found = piece;
+  const { pieces } = line;
+  const last = edge === 'start' ? offset : offset - 1;
+  // Binary search: a hostile line may have a million pieces and as many words.
+  let low = 0;
+  let high = pieces.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((pieces[middle]?.offset ?? 0) <= last) low = middle;
+    else high = middle - 1;
   }
+  const found = pieces[low] ?? pieces[0];
   return { line: found.line, column: found.column + offset - found.offset };
 }
 

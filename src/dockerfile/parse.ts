@@ -112,8 +112,10 @@ function readStatements(
   for (let line = readLine(file, cursor); line !== undefined; line = readLine(file, cursor)) {
     const comment = commentIn(line);
     if (line.number <= block.lastLine) comments = [];
-    else if (comment !== undefined) comments = comment.text === '' ? [] : [...comments, comment];
-    else if (isBlank(line)) comments = [];
+    else if (comment !== undefined) {
+      if (comment.text === '') comments = [];
+      else comments.push(comment);
+    } else if (isBlank(line)) comments = [];
     else {
       const { logical, emptyLine } = readLogical(file, cursor, line, block.escape);
       if (emptyLine !== undefined) {

@@ -17,9 +17,9 @@ import { baseOf, instructionError, needArgs, takeFlags } from './base.ts';
 import { nearest } from '../nearest.ts';
 
 /** Values of `RUN --network`. */
-export const NETWORK_MODES = ['default', 'none', 'host'] as const;
+const NETWORK_MODES = ['default', 'none', 'host'] as const;
 /** Values of `RUN --security`. */
-export const SECURITY_MODES = ['sandbox', 'insecure'] as const;
+const SECURITY_MODES = ['sandbox', 'insecure'] as const;
 /** The shortest time of a health check, in nanoseconds (Docker's container.MinimumDuration); 0 = inherit. */
 const MIN_DURATION = 1e6;
 /** HEALTHCHECK --retries is an int32. */

@@ -3,28 +3,27 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline, Readable } from 'node:stream';
-import type { Transform } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { BuildError } from '../../contracts/index.ts';
 import type { ContentLocation, Digest } from '../../contracts/index.ts';
+import { decompress, detectCompression } from '../../image/index.ts';
 import { encodePath } from '../../sys/path.ts';
 
 const BLOCK = 512;
 const READ_BYTES = 1 << 20;
 
 /** Formats that Node cannot read: a program of this machine does, never one of an image (CVE-2019-14271). */
-const PROGRAMS = {
-  bzip2: { magic: Buffer.from('BZh'), package: 'bzip2' },
-  xz: { magic: Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]), package: 'xz-utils' },
-} as const;
-const GZIP = Buffer.from([0x1f, 0x8b, 0x08]);
-const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+const PROGRAM_PACKAGES = { bzip2: 'bzip2', xz: 'xz-utils' } as const;
+
+/** Of an archive that is no archive after all, or a damaged one. */
+const DAMAGED = 'hostile';
 
 type Bytes = AsyncIterable<Uint8Array>;
 
-/** The tar of an archive. `stream` is to be read to its end; it then fails when the file changed on the way. */
 export interface Archive {
+  /** The plain tar. */
   readonly stream: Bytes;
+  /** To be called when all was read. @throws BuildError `context` when the user's file changed since it was keyed. */
+  verify(): Promise<void>;
 }
 
 /**
@@ -38,49 +37,65 @@ export async function openArchive(
   name: string,
   signal: AbortSignal,
 ): Promise<Archive | undefined> {
-  const raw = location.kind === 'bytes' ? oneChunk(location.data) : fileBytes(location, digest, name, signal);
-  const source = await peek(raw, BLOCK);
+  const { bytes, verify } = rawBytes(location, digest, name, signal);
+  const source = await peek(bytes, BLOCK);
   if (source === undefined) return undefined;
-  const decompress = decompressorOf(source.head);
-  if (decompress === undefined) {
-    if (isTarHeader(source.head)) return { stream: source.stream };
+  const format = detectCompression(source.head);
+  if (format === 'uncompressed') {
+    if (isTarHeader(source.head)) return { stream: source.stream, verify };
     await source.close();
     return undefined;
   }
-  const plain = await peek(decompress(source.stream), BLOCK).catch((error: unknown) => {
-    if (error instanceof BuildError) throw error;
-    return undefined;
+  const inner =
+    format === 'bzip2' || format === 'xz'
+      ? throughProgram(source.stream, format)
+      : decompress(source.stream, { name, code: DAMAGED });
+  const plain = await peek(inner, BLOCK).catch((error: unknown) => {
+    // Something else that begins like an archive is copied as it is.
+    if (!(error instanceof BuildError) || error.code === DAMAGED) return undefined;
+    throw error;
   });
-  if (plain !== undefined && isTarHeader(plain.head)) return { stream: plain.stream };
+  if (plain !== undefined && isTarHeader(plain.head)) return { stream: plain.stream, verify };
   await plain?.close();
   await source.close();
   return undefined;
 }
 
-async function* oneChunk(data: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield data;
-}
-
 /** A file's bytes; those of the user's are hashed in passing, since the file may change at any moment. */
-async function* fileBytes(
-  location: Exclude<ContentLocation, { kind: 'bytes' }>,
+function rawBytes(
+  location: ContentLocation,
   digest: Digest | undefined,
   name: string,
   signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const hash = location.kind === 'context-file' && digest !== undefined ? createHash('sha256') : undefined;
-  const options = { highWaterMark: READ_BYTES, signal };
-  for await (const chunk of createReadStream(encodePath(location.path), options) as AsyncIterable<Buffer>) {
-    hash?.update(chunk);
-    yield chunk;
+): { readonly bytes: Bytes; readonly verify: () => Promise<void> } {
+  if (location.kind === 'bytes') return { bytes: oneChunk(location.data), verify: async () => undefined };
+  const read = (): Bytes => createReadStream(encodePath(location.path), { highWaterMark: READ_BYTES, signal });
+  if (location.kind === 'file') return { bytes: read(), verify: async () => undefined };
+  let found: string | undefined;
+  async function* hashed(): AsyncGenerator<Uint8Array> {
+    const hash = createHash('sha256');
+    for await (const chunk of read()) {
+      hash.update(chunk);
+      yield chunk;
+    }
+    found = `sha256:${hash.digest('hex')}`;
   }
-  if (hash !== undefined && `sha256:${hash.digest('hex')}` !== digest) {
+  const verify = async (): Promise<void> => {
+    // An archive may end before its file does; then it is read once more.
+    const again = hashed();
+    while (found === undefined && (await again.next()).done !== true) signal.throwIfAborted();
+    if (found === digest) return;
     throw new BuildError({
       code: 'context',
       message: `${name} changed while it was read`,
       hint: 'Build again when nothing writes to it.',
     });
-  }
+  };
+  return { bytes: hashed(), verify };
+}
+
+async function* oneChunk(data: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield data;
 }
 
 interface Peeked {
@@ -119,30 +134,7 @@ async function peek(source: Bytes, length: number): Promise<Peeked | undefined> 
   return { head: Buffer.concat(chunks).subarray(0, length), stream: whole(), close };
 }
 
-function startsWith(head: Buffer, magic: Buffer): boolean {
-  return head.length >= magic.length && head.subarray(0, magic.length).equals(magic);
-}
-
-function decompressorOf(head: Buffer): ((source: Bytes) => Bytes) | undefined {
-  if (startsWith(head, GZIP)) return (source) => through(source, createGunzip());
-  if (startsWith(head, ZSTD) || isSkippableFrame(head)) return (source) => through(source, createZstdDecompress());
-  if (startsWith(head, PROGRAMS.bzip2.magic)) return (source) => throughProgram(source, 'bzip2');
-  if (startsWith(head, PROGRAMS.xz.magic)) return (source) => throughProgram(source, 'xz');
-  return undefined;
-}
-
-/** Zstandard streams may begin with one (RFC 8878, 3.1.2). */
-function isSkippableFrame(head: Buffer): boolean {
-  return head.length >= 4 && (head.readUInt32LE(0) & 0xffff_fff0) >>> 0 === 0x184d_2a50;
-}
-
-function through(source: Bytes, transform: Transform): Bytes {
-  // Errors of either side come out where the transform is read.
-  pipeline(Readable.from(source), transform, () => undefined);
-  return transform as AsyncIterable<Buffer>;
-}
-
-async function* throughProgram(source: Bytes, program: keyof typeof PROGRAMS): AsyncGenerator<Uint8Array> {
+async function* throughProgram(source: Bytes, program: keyof typeof PROGRAM_PACKAGES): AsyncGenerator<Uint8Array> {
   const child = spawn(program, ['-d', '-c', '-q'], { stdio: ['pipe', 'pipe', 'ignore'], cwd: '/' });
   const ended = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
@@ -158,11 +150,16 @@ async function* throughProgram(source: Bytes, program: keyof typeof PROGRAMS): A
       throw new BuildError({
         code: 'host',
         message: `the program ${program} is needed to unpack this archive and cannot be started`,
-        hint: `Install it: apt-get install ${PROGRAMS[program].package}.`,
+        hint: `Install it: apt-get install ${PROGRAM_PACKAGES[program]}.`,
         cause: error,
       });
     });
-    if (code !== 0) throw new Error(`${program} ended with ${code ?? 'a signal'}`);
+    if (code !== 0) {
+      throw new BuildError({
+        code: DAMAGED,
+        message: `${program} cannot read the archive (it ended with ${code ?? 'a signal'})`,
+      });
+    }
   } finally {
     child.kill();
   }

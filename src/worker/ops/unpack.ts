@@ -46,13 +46,11 @@ export function unpackerFor(unpacking: Unpacking): Unpack {
     if (archive === undefined) return false;
     const { path: root } = await resolveDestination(staged, action.dest);
     await makeDirectories(staged, root, DIRECTORY_MODE, making);
-    const stream = archive.stream[Symbol.asyncIterator]();
-    for await (const tarEntry of readTar({ [Symbol.asyncIterator]: () => ({ next: async () => stream.next() }) })) {
+    for await (const tarEntry of readTar(archive.stream)) {
       signal.throwIfAborted();
       await unpackEntry(unpacking, root, tarEntry);
     }
-    // What follows the archive's end is read too: then the whole file has been verified.
-    while ((await stream.next()).done !== true);
+    await archive.verify();
     return true;
   };
 }

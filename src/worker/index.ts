@@ -8,5 +8,6 @@
  * Not here: what has to run, and under which key (`solver/`); where inputs come from (`source/`); the child's start and
  * its messages (`executor/`).
  */
+export { ensureDirectory } from './ops/directory.ts';
 export { createWorker } from './worker.ts';
 export type { WorkerDeps } from './types.ts';

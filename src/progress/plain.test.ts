@@ -180,6 +180,28 @@ test('layers that are pulled after their image was found', () => {
     `);
 });
 
+test('a step ends with its last transfer, at the latest with the build', () => {
+  const script: Script = [
+    [0, vertex('FROM a', { started: 0 })],
+    [1, status('FROM a', 'sha256:1', 0, 1000, { at: 1 })],
+    [2, vertex('FROM a', { started: 0, completed: 2 })],
+    [300, status('FROM a', 'sha256:1', 1000, 1000, { at: 300, started: 1, completed: 300 })],
+    [300, vertex('FROM b', { started: 300 })],
+    [301, status('FROM b', 'sha256:2', 100, 1000, { at: 400 })],
+    [302, vertex('FROM b', { started: 300, completed: 302 })],
+  ];
+  expect(play(script)).toBe(expected`
+    #1 FROM a
+    #1 sha256:1 0B / 1.00kB
+    #1 sha256:1 1.00kB / 1.00kB 0.3s done
+    #1 DONE 0.3s
+
+    #2 FROM b
+    #2 sha256:2 100B / 1.00kB
+    #2 DONE 0.1s
+    `);
+});
+
 test('warnings, stages and the image come last', () => {
   const location = {
     file: { filename: 'Dockerfile', text: '', language: 'Dockerfile' as const },

@@ -134,9 +134,9 @@ export function createPlain(
         const step = trace.vertex(event);
         if (step.started === undefined || !differs(before, step)) return;
         const own = plainStep(step);
-        if (step.completed !== undefined) {
+        if (event.completed !== undefined) {
           for (const { text, timestamp } of own.logs.end()) own.lines.push(logLine(step, text, timestamp));
-          own.ended = true;
+          own.ended = step.completed !== undefined;
         }
         touch(own);
         return;
@@ -145,7 +145,7 @@ export function createPlain(
         const ended = trace.steps.get(event.vertex)?.completed;
         const own = plainStep(trace.status(event));
         own.changed.add(event.id);
-        if (ended === undefined && own.step.completed !== undefined) own.ended = true;
+        if ((ended === undefined) !== (own.step.completed === undefined)) own.ended = ended === undefined;
         touch(own);
         return;
       }
@@ -172,7 +172,11 @@ export function createPlain(
   };
 
   const close = () => {
-    trace.close();
+    for (const step of trace.close()) {
+      const own = plainStep(step);
+      own.ended = true;
+      pending.add(own);
+    }
     for (const own of steps.values()) {
       const lines = own.logs.end();
       if (lines.length === 0 || own.step.index === 0) continue;

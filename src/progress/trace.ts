@@ -22,7 +22,7 @@ export interface Step {
   cached: boolean;
   error: string | undefined;
   readonly statuses: Map<string, StatusEvent>;
-  /** It had ended, and something of it goes on: layers of an image are pulled when a step needs them. */
+  /** It has ended, but something of it goes on: layers of an image are pulled when a step needs them. */
   reopened: boolean;
 }
 
@@ -53,6 +53,10 @@ export class Trace {
     step.cached = event.cached === true;
     step.error = event.error === '' ? undefined : event.error;
     step.reopened = false;
+    if (step.completed !== undefined && step.error === undefined && isTransferring(step)) {
+      step.completed = undefined;
+      step.reopened = true;
+    }
     return step;
   }
 
@@ -60,24 +64,25 @@ export class Trace {
     const step = this.#step(event.vertex);
     step.statuses.set(event.id, event);
     if (step.completed !== undefined && event.completed === undefined) {
-      if (step.cached) step.started = event.started ?? event.timestamp;
+      step.started = event.started ?? event.timestamp;
       step.cached = false;
       step.completed = undefined;
       step.reopened = true;
-    } else if (step.reopened && [...step.statuses.values()].every(({ completed }) => completed !== undefined)) {
+    } else if (step.reopened && !isTransferring(step)) {
       step.completed = event.completed;
       step.reopened = false;
     }
     return step;
   }
 
-  /** The build has ended, and with it what went on in steps that had ended before. */
-  close(): void {
-    for (const step of this.started) {
-      if (!step.reopened) continue;
+  /** The build has ended, and with it what went on in steps that had ended before: those are returned. */
+  close(): readonly Step[] {
+    const closed = this.started.filter(({ reopened }) => reopened);
+    for (const step of closed) {
       step.completed = Math.max(...[...step.statuses.values()].map(({ timestamp }) => timestamp));
       step.reopened = false;
     }
+    return closed;
   }
 
   get completed(): number {
@@ -102,6 +107,13 @@ export class Trace {
     }
     return step;
   }
+}
+
+function isTransferring({ statuses }: Step): boolean {
+  for (const { started, completed } of statuses.values()) {
+    if (started !== undefined && completed === undefined) return true;
+  }
+  return false;
 }
 
 /** `3.40MB / 3.40MB`, `120B`, or nothing. */

@@ -4,6 +4,8 @@
  */
 export * from './chain-id.ts';
 export * from './documents.ts';
+export { DEFAULT_LEVELS, LEVEL_MAX, compress, compressorName, layerMediaType } from './compress.ts';
+export type { Compression, CompressionType } from './compress.ts';
 export { decompress, detectCompression } from './decompress.ts';
 export type { CompressionFormat, DecompressOptions } from './decompress.ts';
 export type { Subject } from './json.ts';
@@ -12,6 +14,8 @@ export type { LayerName } from './layer-path.ts';
 export { LayerTreeBuilder, IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
 export { readLayer } from './layer-tree.ts';
 export type { ReadLayer, ReadLayerOptions } from './layer-tree.ts';
+export { compressionOf, packLayer } from './pack/pack.ts';
+export type { PackOptions } from './pack/pack.ts';
 export * from './platform.ts';
 export * from './reference.ts';
 export { readTar } from './tar/read.ts';

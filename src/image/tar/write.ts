@@ -35,8 +35,20 @@ TEMPLATE.write('ustar\0' + '00', 257, 'latin1');
  * directory's ends in a slash.
  */
 export function encodeTarHeader(header: TarHeader): Buffer {
+  const block = Buffer.allocUnsafe(BLOCK);
+  const records = fillBlock(block, header);
+  return records === undefined ? block : Buffer.concat([encodePax(records), block]);
+}
+
+/** The same, into `block` of 512 bytes; false when one block does not hold it, and `block` is spoiled. */
+export function putTarHeader(block: Buffer, header: TarHeader): boolean {
+  return fillBlock(block, header) === undefined;
+}
+
+/** @returns the pax records that have to go before the block. */
+function fillBlock(block: Buffer, header: TarHeader): Buffer[] | undefined {
   const records: Buffer[] = [];
-  const block = Buffer.from(TEMPLATE);
+  TEMPLATE.copy(block);
   putName(block, header.name, records);
   if (header.target !== '') putTarget(block, header.target, records);
   putNumber(block, 100, 8, header.mode);
@@ -47,9 +59,11 @@ export function encodeTarHeader(header: TarHeader): Buffer {
   block[156] = FLAGS[header.type];
   putNumber(block, 329, 8, header.major);
   putNumber(block, 337, 8, header.minor);
-  for (const [name, value] of header.xattrs ?? []) records.push(paxRecord(SCHILY_XATTR + name, value));
+  if (header.xattrs !== undefined) {
+    for (const [name, value] of header.xattrs) records.push(paxRecord(SCHILY_XATTR + name, value));
+  }
   putChecksum(block);
-  return records.length === 0 ? block : Buffer.concat([encodePax(records), block]);
+  return records.length === 0 ? undefined : records;
 }
 
 function encodePax(records: Buffer[]): Buffer {

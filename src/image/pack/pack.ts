@@ -1,0 +1,196 @@
+import { createReadStream } from 'node:fs';
+import { BuildError } from '../../contracts/index.ts';
+import type { Layer, LayerBlob, LayerId, Tree } from '../../contracts/index.ts';
+import type { LayerRow, Store } from '../../store/index.ts';
+import { asBuildError } from '../../sys/errno.ts';
+import { DEFAULT_LEVELS, compress, compressorName, layerMediaType } from '../compress.ts';
+import type { Compression, CompressionType } from '../compress.ts';
+import { decompress } from '../decompress.ts';
+import { contentPaths, isLaterThan, planTar } from './plan.ts';
+import { streamHere, streamOnThread } from './tar-stream.ts';
+import type { TarStream } from './tar-stream.ts';
+
+export interface PackOptions {
+  readonly compression: CompressionType;
+  /** Default `DEFAULT_LEVELS`; a blob of another level that is there already is good too, unless this is set. */
+  readonly level?: number | undefined;
+  /** Seconds: later modification times become this (SOURCE_DATE_EPOCH). Never touches layers that came as a blob. */
+  readonly epoch?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes of tar done, and in all. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** Up to here a thread costs more (25 ms) than it saves. */
+const HERE_ENTRIES = 500;
+const HERE_BYTES = 2 * 1024 * 1024;
+
+/**
+ * The layer as a blob of the wanted compression in the store: one that is there already, one made from a blob of another
+ * compression, or one made from the tree. In one pass: files to tar, to diff ID, to compressed bytes, to the store.
+ * Memory is bounded by the tree and some twenty blocks of 1 MiB, whatever the size of the layer.
+ *
+ * @throws BuildError `context` when a file of the build context changed since it was keyed, `disk-full`, `cancelled`.
+ */
+export async function packLayer(layer: Layer, store: Store, options: PackOptions): Promise<LayerBlob> {
+  const { epoch } = options;
+  const row = store.layer(layer.id);
+  if (epoch === undefined || row?.blobs.some(isForeign) === true) return packAsIs(layer, store, options);
+  const tree = await layer.tree();
+  if (!isLaterThan(tree, epoch)) return packAsIs(layer, store, options);
+  return packClamped(layer, tree, store, { ...options, epoch });
+}
+
+/** A blob that we did not make: its bytes are part of what the layer is. */
+function isForeign({ compressor }: LayerRow['blobs'][number]): boolean {
+  return compressor === undefined;
+}
+
+async function packAsIs(layer: Layer, store: Store, options: PackOptions): Promise<LayerBlob> {
+  const known = findBlob(store, layer.id, options);
+  if (known !== undefined) return known;
+  const row = store.layer(layer.id);
+  if (row !== undefined && row.blobs.length > 0) {
+    const came = await layer.blob();
+    if (came !== undefined) return transcode(came, layer.id, store, options);
+  }
+  return pack(layer, await layer.tree(), layer.id, store, options);
+}
+
+/** Other times make another tar, so another layer; it is found again by the id of the first and the epoch. */
+async function packClamped(
+  layer: Layer,
+  tree: Tree,
+  store: Store,
+  options: PackOptions & { readonly epoch: number },
+): Promise<LayerBlob> {
+  const key = `image/clamped ${layer.id} ${options.epoch}`;
+  const id = store.readFact(key);
+  const known = id === undefined ? undefined : findBlob(store, id, options);
+  if (known !== undefined) return known;
+  const clamped = store.newLayer();
+  const blob = await pack(layer, tree, clamped, store, options);
+  store.writeFact(key, store.findLayer({ diffId: blob.diffId }) ?? clamped);
+  return blob;
+}
+
+/** A local blob of the layer, or of another layer of the same diff ID. */
+function findBlob(store: Store, id: LayerId, options: PackOptions): LayerBlob | undefined {
+  const row = store.layer(id);
+  const own = row?.blobs.find((blob) => blob.local && isWanted(blob, options));
+  if (own !== undefined || row?.diffId === undefined) return own === undefined ? undefined : plainBlob(own);
+  const twin = store.findLayer({ diffId: row.diffId });
+  const other = twin === undefined || twin === id ? undefined : store.layer(twin);
+  const found = other?.blobs.find((blob) => blob.local && isWanted(blob, options));
+  return found === undefined ? undefined : plainBlob(found);
+}
+
+function isWanted(blob: LayerRow['blobs'][number], { compression, level }: PackOptions): boolean {
+  if (compressionOf(blob.mediaType) !== compression) return false;
+  return level === undefined || blob.compressor === compressorName({ type: compression, level });
+}
+
+/** By media type, OCI's or Docker's. */
+export function compressionOf(mediaType: string): CompressionType | undefined {
+  if (/[.+]gzip$/.test(mediaType)) return 'gzip';
+  if (mediaType.endsWith('+zstd')) return 'zstd';
+  return /\.tar$/.test(mediaType) ? 'uncompressed' : undefined;
+}
+
+function plainBlob({ mediaType, digest, size, diffId, annotations }: LayerBlob): LayerBlob {
+  const blob = { mediaType, digest, size, diffId };
+  return annotations === undefined ? blob : { ...blob, annotations };
+}
+
+async function pack(layer: Layer, tree: Tree, id: LayerId, store: Store, options: PackOptions): Promise<LayerBlob> {
+  const paths = contentPaths(tree);
+  const locations = await layer.locate(paths);
+  const pieces = planTar(tree, locations, { epoch: options.epoch });
+  let contentSize = 0;
+  for (const path of paths) {
+    const entry = tree.get(path);
+    if (entry?.type === 'file') contentSize += entry.size;
+  }
+  const little = tree.size <= HERE_ENTRIES && contentSize <= HERE_BYTES;
+  const tar = little ? streamHere(pieces) : streamOnThread(pieces);
+  const blob = await writeBlob(tar.blocks, store, options, estimate(tree, contentSize), tar);
+  store.saveLayer(id, { blob: { ...blob.blob, compressor: blob.compressor }, size: contentSize });
+  return blob.blob;
+}
+
+/** The same tar in another compression; the diff ID stays. */
+async function transcode(from: LayerBlob, id: LayerId, store: Store, options: PackOptions): Promise<LayerBlob> {
+  const { createHash } = await import('node:crypto');
+  const hash = createHash('sha256');
+  let size = 0;
+  const source = decompress(createReadStream(store.blobPath(from.digest), { highWaterMark: 1 << 20 }), {
+    name: `layer ${from.digest}`,
+  });
+  async function* hashed(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      hash.update(chunk);
+      size += chunk.length;
+      yield chunk;
+    }
+  }
+  const result = (): { diffId: LayerBlob['diffId']; size: number } => ({
+    diffId: `sha256:${hash.digest('hex')}`,
+    size,
+  });
+  const { blob, compressor } = await writeBlob(hashed(), store, options, 0, { result });
+  if (blob.diffId !== from.diffId) {
+    throw new BuildError({
+      code: 'digest-mismatch',
+      message: `layer ${from.digest} holds ${blob.diffId}, not ${from.diffId} as its image says`,
+    });
+  }
+  store.saveLayer(id, { blob: { ...blob, compressor } });
+  return blob;
+}
+
+async function writeBlob(
+  blocks: AsyncIterable<Uint8Array>,
+  store: Store,
+  { compression, level, signal, onProgress }: PackOptions,
+  total: number,
+  tar: Pick<TarStream, 'result'> & Partial<Pick<TarStream, 'release'>>,
+): Promise<{ readonly blob: LayerBlob; readonly compressor: string }> {
+  const how: Compression = { type: compression, level: level ?? DEFAULT_LEVELS[compression] };
+  const writer = await store.createBlob();
+  try {
+    const counted = countBytes(blocks, signal, (done) => onProgress?.(done, Math.max(done, total)));
+    for await (const bytes of compress(counted, how, tar.release)) await writer.write(bytes);
+    const { diffId } = tar.result();
+    const { digest, size } = await writer.commit();
+    return {
+      blob: { mediaType: layerMediaType(compression), digest, size, diffId },
+      compressor: compressorName(how),
+    };
+  } catch (error) {
+    await writer.abort();
+    throw signal?.aborted === true ? cancelled(error) : asBuildError(error, 'pack a layer');
+  }
+}
+
+async function* countBytes(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+  report: (done: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  for await (const chunk of source) {
+    if (signal?.aborted === true) throw cancelled();
+    done += chunk.length;
+    yield chunk;
+    report(done);
+  }
+}
+
+function cancelled(cause?: unknown): BuildError {
+  return new BuildError({ code: 'cancelled', message: 'cancelled', cause });
+}
+
+/** Bytes of the tar, near enough for progress. */
+function estimate(tree: Tree, contentSize: number): number {
+  return contentSize + tree.size * 768;
+}

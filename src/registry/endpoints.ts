@@ -97,10 +97,11 @@ function registryName(host: string): string {
   return name === 'index.docker.io' || name === DOCKER_HUB_ENDPOINT ? DOCKER_HUB : host;
 }
 
+const MIRROR =
+  /^(?:(https?):\/\/)?((?:\[[0-9a-fA-F:]+\]|[a-zA-Z0-9._-]+)(?::\d{1,5})?)((?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)*)\/?$/;
+
 function parseMirror(text: string): { scheme: Scheme | undefined; host: string; prefix: string } {
-  const match = /^(?:(https?):\/\/)?((?:\[[0-9a-fA-F:]+\]|[a-zA-Z0-9._-]+)(?::\d{1,5})?)((?:\/[\w.~-]+)*)\/?$/.exec(
-    text,
-  );
+  const match = MIRROR.exec(text);
   const host = match?.[2];
   if (host === undefined) throw badMirror(text);
   return { scheme: match?.[1] as Scheme | undefined, host, prefix: match?.[3] ?? '' };

@@ -1,5 +1,5 @@
 import { BuildError } from '../contracts/index.ts';
-import { failureCode } from './retry.ts';
+import { TRANSIENT_STATUS, failureCode, isTransientStatus } from './retry.ts';
 
 /** Of texts that a registry sends, at most this much is shown. */
 const SHOWN_TEXT_MAX = 400;
@@ -64,6 +64,7 @@ export function answerError(
     message: `${host} answered ${why} for ${what}`,
     hint: status === 429 ? `wait, log in, or use a mirror: ${MIRROR_HINT}` : undefined,
     detail,
+    cause: isTransientStatus(status) ? Object.assign(new Error(why), { code: TRANSIENT_STATUS }) : undefined,
   });
 }
 

@@ -4,7 +4,7 @@ import { digestOf } from '../image/index.ts';
 import type { Client, ClientResponse } from './client.ts';
 import type { Endpoint } from './endpoints.ts';
 import { digestMismatch, hostile } from './errors.ts';
-import { sleep, waitBefore } from './retry.ts';
+import { isTransientFailure, sleep, waitBefore } from './retry.ts';
 import type { BlobSource, CallOptions } from './types.ts';
 
 /** A registry hashes and moves a large blob before it answers the PUT that ends it: milliseconds. */
@@ -56,7 +56,7 @@ export async function pushBlob(
       await upload(client, endpoint, location, blob, options);
       return 'pushed';
     } catch (error) {
-      const mayPass = error instanceof BuildError && error.code === 'registry';
+      const mayPass = error instanceof BuildError && isTransientFailure(error.cause);
       if (!mayPass || tries >= client.limits.retries) throw error;
       await sleep(waitBefore(tries, client.limits), options.signal);
     }
@@ -71,7 +71,9 @@ async function startUpload(
   mountFrom: readonly string[],
   options: CallOptions,
 ): Promise<string> {
-  for (const from of [...mountFrom, undefined]) {
+  let location: string | undefined;
+  // A registry that cannot mount opens a session instead (202), which will do.
+  for (const from of mountFrom.length === 0 ? [undefined] : mountFrom) {
     const query = from === undefined ? '' : `?mount=${digest}&from=${encodeURIComponent(from)}`;
     let response: ClientResponse;
     try {
@@ -94,10 +96,9 @@ async function startUpload(
       if (from !== undefined) return 'mounted';
       throw hostile('an upload', endpoint.host, 'it was complete before it began');
     }
-    // 202 to a mount: the registry opened a session instead.
-    return uploadUrl(response, endpoint);
+    location = uploadUrl(response, endpoint);
   }
-  throw new BuildError({ code: 'internal', message: 'no upload was started' });
+  return location ?? startUpload(client, endpoint, digest, [], options);
 }
 
 async function upload(

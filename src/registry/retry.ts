@@ -24,7 +24,11 @@ export function isTransientFailure(error: unknown): boolean {
   return TRANSIENT.has(failureCode(error));
 }
 
+/** `code` of the cause of errors that stand for a transient status. */
+export const TRANSIENT_STATUS = 'TRANSIENT_STATUS';
+
 const TRANSIENT = new Set([
+  TRANSIENT_STATUS,
   'ECONNRESET',
   'EPIPE',
   'ETIMEDOUT',

@@ -159,7 +159,7 @@ async function copy(
   making: Making,
 ): Promise<void> {
   const { vertex, inputs, deps, context } = run;
-  const selection = await deps.selections.select(vertex, at - inputs.length, source, action);
+  const selection = await deps.selections.take(vertex, at - inputs.length, source, action);
   let unpack;
   if (action.attemptUnpackDockerCompatibility) {
     const { unpackerFor } = await import('./unpack.ts');

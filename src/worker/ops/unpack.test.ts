@@ -1,16 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FileTree } from '../../contracts/index.ts';
+import { readTar } from '../../image/index.ts';
 import { openStore } from '../../store/index.ts';
 import type { Store } from '../../store/index.ts';
 import { NOW, StagedTree, copyAction } from '../testing/actions.ts';
 import { describeTree, digestOf, dir, file, link, memoryTree } from '../testing/memory-tree.ts';
 import type { Literal } from '../testing/memory-tree.ts';
+import { openArchive } from './archive.ts';
 import { copySources } from './copy.ts';
 import { selectSources } from './select.ts';
 import { unpackerFor } from './unpack.ts';
@@ -25,6 +27,8 @@ afterAll(() => {
   store.close();
   rmSync(directory, { recursive: true });
 });
+
+const { signal } = new AbortController();
 
 type Entry = Parameters<ReturnType<typeof pack>['entry']>[0] & { content?: string };
 
@@ -69,7 +73,6 @@ async function add(
   const action = copyAction(name, dest, { attemptUnpackDockerCompatibility: true });
   const selection = await selectSources({ tree: only(name, data), snapshot: undefined, vertex: undefined }, action);
   const making = { owner, stamp: NOW };
-  const { signal } = new AbortController();
   const unpack = unpackerFor({ staged, selection, action, making, store, signal });
   await copySources(staged, selection, action, making, unpack);
   return staged;
@@ -109,6 +112,27 @@ describe('an archive is known by its content', () => {
   ])('%s is copied as it is', async (_, data) => {
     expect(await layerOf(await add(data))).toEqual(['o/ 0755 0:0', 'o/archive file 0600 0:0 0']);
   });
+});
+
+test('a missing program is named, with its package', async () => {
+  const data = execFileSync('xz', ['-c'], { input: await tar(simple) });
+  const path = process.env['PATH'];
+  process.env['PATH'] = '/nowhere';
+  try {
+    await expect(add(data)).rejects.toMatchObject({ code: 'host', hint: 'Install it: apt-get install xz-utils.' });
+  } finally {
+    process.env['PATH'] = path;
+  }
+});
+
+test('an archive that changed since it was keyed is refused', async () => {
+  const path = join(directory, 'changing.tar');
+  writeFileSync(path, await tar(simple));
+  const archive = await openArchive({ kind: 'context-file', path }, digestOf('what it was'), 'changing.tar', signal);
+  const entries: string[] = [];
+  for await (const { header } of readTar(archive!.stream)) entries.push(header.name);
+  expect(entries).toEqual(['d/', 'd/f', 'l']);
+  await expect(archive!.verify()).rejects.toMatchObject({ code: 'context' });
 });
 
 test('the destination is a directory, with or without a slash', async () => {

@@ -12,7 +12,8 @@ export const NAME_KEY = 'llb.customname';
 
 /**
  * `pb.Definition` bytes: the ops, inputs first, then the terminal op; metadata of each; the source files with the
- * places of each op. Equal definitions give equal bytes. An empty (scratch) result gives no bytes, as BuildKit sends
+ * places of each op. Equal definitions give equal bytes. (A BuildKit daemon encodes every op anew, members of a oneof
+ * after all other fields, and names vertices by those bytes: the digests in its status are not ours.) An empty (scratch) result gives no bytes, as BuildKit sends
  * no definition then.
  */
 export function marshal(definition: Definition): Uint8Array {

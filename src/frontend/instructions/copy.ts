@@ -9,7 +9,6 @@ import { parseOwner } from '../owner.ts';
 import { absolutePath, destinationPath, joinPath } from '../paths.ts';
 import type { InstructionContext, InstructionHandler, StageState } from '../state.ts';
 import { instructionText, nextStepName } from '../step-name.ts';
-import { timestamp } from '../timestamp.ts';
 import { expand, expandOptional, expandText, wordLocation } from '../words.ts';
 import { inlineFile } from './inline-file.ts';
 import { isRemote, remoteSource } from './remote.ts';
@@ -85,7 +84,8 @@ function copyStep(
     ...parseMode(chmod, instruction.chmod === undefined ? context.location : wordLocation(instruction.chmod, context)),
     owner: chown === '' ? undefined : parseOwner(chown, input),
     excludePatterns: instruction.excludes.map((word) => word.text),
-    timestamp: timestamp(context.epoch),
+    // Files keep their times, with SOURCE_DATE_EPOCH too; the exporter limits them.
+    timestamp: -1n,
   };
   const sources = [
     ...pathSources(paths, options, name),

@@ -1,3 +1,4 @@
+import { BuildError } from '../../contracts/index.ts';
 import type { RunInstruction } from '../../dockerfile/index.ts';
 import { parseHeredocWord, parseMount } from '../../dockerfile/index.ts';
 import type { Mount as ParsedMount } from '../../dockerfile/index.ts';
@@ -24,6 +25,14 @@ type ExecOp = Extract<Op, { readonly kind: 'exec' }>;
 export const dispatchRun: InstructionHandler<RunInstruction> = (state, instruction, context) => {
   const { options } = context;
   const command = runCommand(instruction, state, context);
+  if (command.args.length === 0) {
+    throw new BuildError({
+      code: 'dockerfile',
+      message: 'RUN has no command',
+      hint: 'write RUN ["program", "argument"], or RUN command',
+      location: context.location,
+    });
+  }
   const parsed = instruction.mounts.map((word) =>
     parseMount(word.text, (value) => expand({ ...word, text: value }, state, context), wordLocation(word, context)),
   );

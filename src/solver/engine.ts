@@ -4,7 +4,8 @@ import type { Definition, Vertex } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
 import { cancelled } from './errors.ts';
 import { createFlights } from './flights.ts';
-import { Walk, type Solved } from './walk.ts';
+import type { Solved } from './records.ts';
+import { Walk } from './walk.ts';
 
 export interface EngineDeps {
   readonly store: Store;

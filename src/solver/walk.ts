@@ -8,33 +8,14 @@ import { CANCELED, cancelled, toBuildError } from './errors.ts';
 import type { Flights } from './flights.ts';
 import { makeKey, type KeyPart } from './keys.ts';
 import { createLimiter, type Limiter } from './limits.ts';
-import { vertexName } from './names.ts';
-import { opIdentity, type OpField } from './op-identity.ts';
-import { describeInputs, type RecordInputs } from './record-inputs.ts';
+import { opIdentity } from './op-identity.ts';
+import { createRecords, type Lookup, type Records, type Solved } from './records.ts';
 import { createReporter, isLocal, type Reporter } from './reporter.ts';
-
-/** The outcome of a vertex. */
-export interface Solved {
-  /** Names the record; what runs on top of it is keyed by this. */
-  readonly key: string;
-  /** One an output. */
-  readonly snapshots: readonly Snapshot[];
-  /** Trees only: the vertex has to run again before anybody can read bytes. */
-  readonly virtual: boolean;
-}
 
 export interface WalkDeps {
   readonly store: Store;
   readonly worker: Worker;
   readonly flights: Flights<Solved>;
-}
-
-/** What a vertex is looked up and recorded under. */
-interface Lookup {
-  readonly key: string;
-  readonly op: readonly OpField[];
-  readonly content: readonly (Digest | undefined)[];
-  readonly records: readonly string[];
 }
 
 /** One solve: every needed vertex at most once, each as soon as what it needs is there. */
@@ -47,6 +28,7 @@ export class Walk {
   readonly #runs: Limiter;
   readonly #reporter: Reporter;
   readonly #nonce = randomUUID();
+  readonly #records: Records;
   readonly #sources = new Map<Digest, string | undefined>();
   readonly #localContent = new Map<string, Digest | undefined>();
   readonly #ignoresCache: ReadonlySet<Digest>;
@@ -59,6 +41,7 @@ export class Walk {
   /** @param vertices The needed ones only, inputs first. */
   constructor(deps: WalkDeps, vertices: readonly Vertex[], options: SolveOptions) {
     this.#deps = deps;
+    this.#records = createRecords(deps, this.#nonce);
     this.#vertices = vertices;
     this.#options = options;
     this.#signal = AbortSignal.any([options.signal, this.#abort.signal]);
@@ -91,7 +74,7 @@ export class Walk {
   /** After {@link solve}: what is known of a vertex, without running anything. */
   async peek(vertex: Vertex): Promise<Solved | undefined> {
     const known = this.#withBytes.get(vertex.digest) ?? this.#results.get(vertex.digest);
-    return known ?? this.#find(this.#definitionKey(vertex));
+    return known ?? this.#records.find(this.#definitionKey(vertex));
   }
 
   // keys
@@ -184,7 +167,7 @@ export class Walk {
       return { key: makeKey('record', ['local', vertex.digest, this.#nonce]), snapshots, virtual: false };
     }
     if (!isImage(vertex) && !this.#ignoresCache.has(vertex.digest)) {
-      const found = await this.#find(this.#definitionKey(vertex));
+      const found = await this.#records.find(this.#definitionKey(vertex));
       if (found !== undefined) return this.#hit(vertex, found);
     }
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#result(input.vertex)));
@@ -195,9 +178,9 @@ export class Walk {
   async #findByLookup(vertex: Vertex, lookup: Lookup): Promise<Solved | undefined> {
     // Opening an image again costs no more than finding it, and says where its layers can be pulled from now.
     if (this.#isNoCache(vertex) || isImage(vertex)) return undefined;
-    const found = await this.#find(lookup.key);
+    const found = await this.#records.find(lookup.key);
     if (found === undefined) return undefined;
-    this.#deps.store.aliasRecord(this.#definitionKey(vertex), found.key);
+    this.#records.alias(this.#definitionKey(vertex), found.key);
     return this.#hit(vertex, found);
   }
 
@@ -217,13 +200,13 @@ export class Walk {
       const found = await this.#findByLookup(vertex, lookup);
       if (found !== undefined) return found;
       const snapshots = await this.#run(vertex, ready);
-      const made = { key: this.#recordKey(vertex, lookup), snapshots, virtual: false };
+      const made = { key: this.#records.nameFor(lookup, this.#replaces(vertex)), snapshots, virtual: false };
       this.#save(vertex, lookup, made);
       if (!isLocal(vertex)) this.#reporter.completed(vertex, made.key);
       return made;
     });
     if (joined) {
-      this.#deps.store.aliasRecord(this.#definitionKey(vertex), value.key);
+      this.#records.alias(this.#definitionKey(vertex), value.key);
       this.#reporter.cached(vertex, value.key);
     }
     return value;
@@ -232,7 +215,7 @@ export class Walk {
   async #refill(vertex: Vertex, found: Solved): Promise<Solved> {
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#bytes(input.vertex)));
     const { value } = await this.#deps.flights.run(`${found.key}-bytes`, this.#signal, async () => {
-      const again = await this.#find(found.key);
+      const again = await this.#records.findAnother(found);
       if (again !== undefined && !again.virtual) return again;
       // A command takes its time and may say something; anything else is not worth a word, as nothing is built anew.
       const loud = vertex.op.kind === 'exec';
@@ -250,56 +233,13 @@ export class Walk {
     return found;
   }
 
-  // records
-
-  async #find(key: string): Promise<Solved | undefined> {
-    const record = this.#deps.store.findRecord(key);
-    if (record === undefined) return undefined;
-    const opened = await Promise.all(record.outputs.map((layers) => this.#deps.worker.open(layers)));
-    const snapshots: Snapshot[] = [];
-    let virtual = false;
-    for (const output of opened) {
-      if (output === undefined) return undefined;
-      snapshots.push(output.snapshot);
-      virtual ||= output.virtual;
-    }
-    return { key: record.key, snapshots, virtual };
-  }
-
-  /**
-   * A result that replaces another under the same lookup key gets a name of its own, so that nothing made on top of the
-   * replaced one is taken for being made on top of it. A source is what its key says, however often it is fetched.
-   */
-  #recordKey(vertex: Vertex, lookup: Lookup): string {
-    const replaces =
-      vertex.op.kind !== 'source' && this.#isNoCache(vertex) && this.#deps.store.findRecord(lookup.key) !== undefined;
-    return makeKey('record', replaces ? [lookup.key, this.#nonce] : [lookup.key]);
-  }
-
   #save(vertex: Vertex, lookup: Lookup, solved: Solved): void {
-    if (solved.snapshots.some(({ inPlace }) => inPlace)) return;
-    const { store } = this.#deps;
-    const outputs = solved.snapshots.map(({ layers }) => layers.map(({ id }) => id));
-    const definition = this.#definitionKey(vertex);
-    const known = store.findRecord(definition);
-    if (known?.key === solved.key && sameOutputs(known.outputs, outputs)) return;
-    const inputs: RecordInputs = {
-      version: 1,
-      lookup: lookup.key,
-      definition,
-      op: lookup.op,
-      inputs: describeInputs(vertex, lookup.content, lookup.records),
-      source: this.#sources.get(vertex.digest),
-    };
-    store.saveRecord({
-      key: solved.key,
-      outputs,
-      created: Date.now(),
-      description: vertexName(vertex),
-      inputs: JSON.stringify(inputs),
-    });
-    store.aliasRecord(lookup.key, solved.key);
-    store.aliasRecord(definition, solved.key);
+    this.#records.save(vertex, solved, lookup, this.#definitionKey(vertex), this.#sources.get(vertex.digest));
+  }
+
+  /** A source is what its key says, however often it is fetched. */
+  #replaces(vertex: Vertex): boolean {
+    return vertex.op.kind !== 'source' && this.#isNoCache(vertex);
   }
 
   // running
@@ -408,8 +348,4 @@ function snapshotAt(solved: Solved | undefined, index: number): Snapshot {
 
 function edgeName(vertex: Vertex, input: number): string {
   return `${vertex.digest} ${input}`;
-}
-
-function sameOutputs(a: readonly (readonly string[])[], b: readonly (readonly string[])[]): boolean {
-  return a.length === b.length && a.every((layers, i) => layers.join() === b[i]?.join());
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { BuildError, type Digest } from '../contracts/index.ts';
 import { asBuildError } from '../sys/errno.ts';
-import { createWriter, digestOf, verifyFile, writeContent } from './content.ts';
+import { createWriter, digestOf, verifyFile, writeWhole } from './content.ts';
 import { isStale } from './access.ts';
 import type { Database } from './database.ts';
 import type { StoreLayout } from './layout.ts';
@@ -55,7 +55,7 @@ export function createBlobs(
     async putBlob(data) {
       const digest = digestOf(data);
       if (!hasBlob(digest)) {
-        writeContent(data, digest, layout.tempPath('.blob'), layout.blobPath(digest));
+        writeWhole(data, layout.tempPath('.blob'), layout.blobPath(digest));
         recordBlob(digest, data.length);
       }
       return { digest, size: data.length };

@@ -30,29 +30,47 @@ export function createWriter(
   place: (digest: Digest) => string,
   committed: (digest: Digest, size: number) => void,
 ): BlobWriter {
-  let fd: number | undefined = openNew(tempPath);
+  const fd = openNew(tempPath);
   const hasher = createHash('sha256');
   let size = 0;
+  let open = true;
+  // Writes go to the kernel one after the other, in the order in which they were hashed.
+  let written = Promise.resolve();
 
-  function end(): void {
-    if (fd !== undefined) closeSync(fd);
-    fd = undefined;
+  /** Not before the last write is through: its descriptor must not become somebody else's meanwhile. */
+  async function end(): Promise<void> {
+    open = false;
+    await written.catch(() => undefined);
+    closeSync(fd);
+  }
+
+  async function discard(): Promise<void> {
+    if (!open) return;
+    await end();
+    removeQuietly(tempPath);
   }
 
   return {
     async write(data) {
-      if (fd === undefined) throw new BuildError({ code: 'internal', message: 'write to a blob that is closed' });
+      if (!open) throw new BuildError({ code: 'internal', message: 'write to a blob that is closed' });
       // The kernel takes the bytes on another thread while this one hashes them.
-      const written = writeAll(fd, data);
+      const mine = written.then(() => writeAll(fd, data));
+      written = mine;
       hasher.update(data);
       size += data.length;
-      await written;
+      try {
+        await mine;
+      } catch (error) {
+        await discard();
+        throw error;
+      }
     },
     async commit(expected = {}) {
-      if (fd === undefined) throw new BuildError({ code: 'internal', message: 'commit of a blob that is closed' });
+      if (!open) throw new BuildError({ code: 'internal', message: 'commit of a blob that is closed' });
       const digest: Digest = `sha256:${hasher.digest('hex')}`;
-      end();
+      await end();
       try {
+        await written;
         verify({ digest, size }, expected);
         moveIntoPlace(tempPath, place(digest));
       } catch (error) {
@@ -62,23 +80,19 @@ export function createWriter(
       committed(digest, size);
       return { digest, size };
     },
-    async abort() {
-      if (fd === undefined) return;
-      end();
-      removeQuietly(tempPath);
-    },
+    abort: discard,
   };
 }
 
-/** The same for bytes at hand. */
-export function writeContent(data: Uint8Array, digest: Digest, tempPath: string, path: string): void {
+/** A whole file from bytes at hand, complete or not there; whatever was at `path` is replaced. */
+export function writeWhole(data: Uint8Array, tempPath: string, path: string): void {
   try {
     writeFileSync(tempPath, data, { mode: 0o600, flag: 'wx' });
+    moveIntoPlace(tempPath, path);
   } catch (error) {
     removeQuietly(tempPath);
-    throw asBuildError(error, `write ${digest}`);
+    throw asBuildError(error);
   }
-  moveIntoPlace(tempPath, path);
 }
 
 export function digestOf(data: Uint8Array): Digest {

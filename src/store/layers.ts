@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import type { Digest, LayerId, Tree } from '../contracts/index.ts';
 import { BuildError } from '../contracts/index.ts';
 import { asBuildError, errnoOf } from '../sys/errno.ts';
 import { removeTree } from '../sys/remove.ts';
 import { isStale } from './access.ts';
+import { writeWhole } from './content.ts';
 import type { Database, Row } from './database.ts';
 import type { StoreLayout } from './layout.ts';
 import type { Settlement } from './settle.ts';
@@ -197,13 +198,7 @@ function readTreeFile(layout: StoreLayout, id: LayerId): Uint8Array {
 }
 
 function writeTreeFile(layout: StoreLayout, id: LayerId, tree: Tree): void {
-  const temp = layout.tempPath('.tree');
-  try {
-    writeFileSync(temp, encodeTree(tree), { mode: 0o600, flag: 'wx' });
-    renameSync(temp, layout.treePath(id));
-  } catch (error) {
-    throw asBuildError(error);
-  }
+  writeWhole(encodeTree(tree), layout.tempPath('.tree'), layout.treePath(id));
 }
 
 /** Removes what a loss of power has damaged; true when the directory is good. */

@@ -144,10 +144,8 @@ function readVersion(layout: StoreLayout): string | undefined {
   try {
     return readFileSync(layout.version, 'utf8').trim();
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOENT') return undefined;
-    if (errno === 'EACCES') throw notWritable(layout.root, error);
-    throw asBuildError(error);
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw unusable(layout, error);
   }
 }
 
@@ -189,7 +187,7 @@ function unusable(layout: StoreLayout, error: unknown): BuildError {
   if (errno === 'ENOTDIR' || errno === 'EEXIST') {
     return new BuildError({
       code: 'store',
-      message: `the state directory ${layout.root} cannot be made: a file is in the way`,
+      message: `the state directory ${layout.root} is not a directory, or lies below a file`,
       hint: 'set SLIPWAY_ROOT to a directory',
       cause: error,
     });

@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { asBuildError, errnoOf } from '../sys/errno.ts';
+import { writeWhole } from './content.ts';
 import type { StoreLayout } from './layout.ts';
 import type { Store } from './types.ts';
 
@@ -24,13 +25,7 @@ export function createStatCaches(layout: StoreLayout): Pick<Store, 'readStatCach
     async writeStatCache(contextRoot, data) {
       const checksum = Buffer.alloc(CHECKSUM);
       checksum.writeUInt32LE(crc32(data));
-      const temp = layout.tempPath('.statcache');
-      try {
-        writeFileSync(temp, Buffer.concat([checksum, data]), { mode: 0o600, flag: 'wx' });
-        renameSync(temp, layout.statCachePath(contextRoot));
-      } catch (error) {
-        throw asBuildError(error);
-      }
+      writeWhole(Buffer.concat([checksum, data]), layout.tempPath('.statcache'), layout.statCachePath(contextRoot));
     },
   };
 }

@@ -1,4 +1,11 @@
-import { BuildError, type Digest, type ExportContext, type ExportInput, type Layer, type LayerBlob } from '../contracts/index.ts';
+import {
+  BuildError,
+  type Digest,
+  type ExportContext,
+  type ExportInput,
+  type Layer,
+  type LayerBlob,
+} from '../contracts/index.ts';
 import {
   chainId,
   compressionOf,
@@ -108,7 +115,12 @@ function layerDescriptor(blob: LayerBlob, ociMediaTypes: boolean): Descriptor {
   const compression = compressionOf(blob.mediaType) ?? 'gzip';
   const docker = compression === 'gzip' ? MEDIA_TYPES.dockerLayerGzip : MEDIA_TYPES.dockerLayer;
   const { digest, size, annotations } = blob;
-  return { mediaType: ociMediaTypes ? layerMediaType(compression) : docker, digest, size, ...(annotations && { annotations }) };
+  return {
+    mediaType: ociMediaTypes ? layerMediaType(compression) : docker,
+    digest,
+    size,
+    ...(annotations && { annotations }),
+  };
 }
 
 /**
@@ -119,7 +131,8 @@ function layerDescriptor(blob: LayerBlob, ociMediaTypes: boolean): Descriptor {
 function imageConfig(input: ExportInput, blobs: readonly LayerBlob[], store: Store): ImageConfig {
   const diffIds = blobs.map((blob) => blob.diffId);
   const base = input.config as Partial<ImageConfig>;
-  const created = input.sourceDateEpoch === undefined ? firstMade(input, diffIds, store) : isoSeconds(input.sourceDateEpoch);
+  const created =
+    input.sourceDateEpoch === undefined ? firstMade(input, diffIds, store) : isoSeconds(input.sourceDateEpoch);
   const { architecture, os, variant } = input.platform;
   return {
     architecture: base.architecture ?? architecture,
@@ -129,7 +142,7 @@ function imageConfig(input: ExportInput, blobs: readonly LayerBlob[], store: Sto
     created,
     rootfs: { type: 'layers', diff_ids: diffIds },
     history: history(base.history ?? [], blobs.length, created),
-  } as ImageConfig;
+  };
 }
 
 function firstMade(input: ExportInput, diffIds: readonly Digest[], store: Store): string {
@@ -151,7 +164,10 @@ function history(entries: readonly HistoryEntry[], layers: number, created: stri
   const withLayer = dated.filter((entry) => entry.empty_layer !== true).length;
   if (withLayer === layers) return dated;
   if (withLayer > layers) {
-    throw new BuildError({ code: 'internal', message: `the image has ${layers} layers but ${withLayer} steps that made one` });
+    throw new BuildError({
+      code: 'internal',
+      message: `the image has ${layers} layers but ${withLayer} steps that made one`,
+    });
   }
   // A base image without history, or with too little of it: its layers come first.
   return [...Array.from({ length: layers - withLayer }, () => ({ created, created_by: 'unknown' })), ...dated];

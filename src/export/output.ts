@@ -12,7 +12,12 @@ export interface LayerOptions {
 
 /** What an `-o` word asks for. `dest` `-` is standard output. */
 export type OutputSpec =
-  | ({ readonly type: 'image'; readonly push: boolean; readonly pushByDigest: boolean; readonly insecure: boolean } & ImageOptions)
+  | ({
+      readonly type: 'image';
+      readonly push: boolean;
+      readonly pushByDigest: boolean;
+      readonly insecure: boolean;
+    } & ImageOptions)
   | ({ readonly type: 'oci' | 'docker'; readonly dest: string; readonly tar: boolean } & ImageOptions)
   | { readonly type: 'local'; readonly dest: string }
   | { readonly type: 'tar'; readonly dest: string }
@@ -68,13 +73,21 @@ export function parseOutput(text: string): OutputSpec {
     case 'oci':
     case 'docker': {
       const tar = flag(text, attributes, 'tar', true);
-      return { type, tar, dest: destination(text, attributes, tar ? '-' : undefined), ...imageOptions(text, attributes, type === 'oci') };
+      return {
+        type,
+        tar,
+        dest: destination(text, attributes, tar ? '-' : undefined),
+        ...imageOptions(text, attributes, type === 'oci'),
+      };
     }
     case 'image':
     case 'registry':
       return {
         type: 'image',
-        push: type === 'registry' || flag(text, attributes, 'push', false) || flag(text, attributes, 'push-by-digest', false),
+        push:
+          type === 'registry' ||
+          flag(text, attributes, 'push', false) ||
+          flag(text, attributes, 'push-by-digest', false),
         pushByDigest: flag(text, attributes, 'push-by-digest', false),
         insecure: flag(text, attributes, 'registry.insecure', false),
         ...imageOptions(text, attributes, true),
@@ -88,21 +101,39 @@ function isType(text: string): text is (typeof TYPES)[number] {
 
 function imageOptions(text: string, attributes: ReadonlyMap<string, string>, oci: boolean): ImageOptions {
   const compression = attributes.get('compression') ?? 'gzip';
-  if (compression === 'estargz') throw new BuildError({ code: 'unsupported', message: `-o ${text}: estargz is not written yet`, hint: 'use compression=gzip or zstd' });
+  if (compression === 'estargz')
+    throw new BuildError({
+      code: 'unsupported',
+      message: `-o ${text}: estargz is not written yet`,
+      hint: 'use compression=gzip or zstd',
+    });
   if (compression !== 'gzip' && compression !== 'zstd' && compression !== 'uncompressed') {
-    throw usage(text, `has an unknown compression "${compression}"`, nearest('there are', compression, ['gzip', 'zstd', 'uncompressed']));
+    throw usage(
+      text,
+      `has an unknown compression "${compression}"`,
+      nearest('there are', compression, ['gzip', 'zstd', 'uncompressed']),
+    );
   }
   const level = attributes.get('compression-level');
   if (level !== undefined && (!/^\d+$/.test(level) || Number(level) > LEVEL_MAX[compression])) {
     throw usage(text, `has a compression-level "${level}"`, `${compression} takes 0 to ${LEVEL_MAX[compression]}`);
   }
   const ociMediaTypes = flag(text, attributes, 'oci-mediatypes', oci);
-  if (compression === 'zstd' && !ociMediaTypes) throw usage(text, 'has zstd with Docker media types, which know none', 'add oci-mediatypes=true');
+  if (compression === 'zstd' && !ociMediaTypes)
+    throw usage(text, 'has zstd with Docker media types, which know none', 'add oci-mediatypes=true');
   return {
     names: (attributes.get('name') ?? '').split(',').filter((name) => name !== ''),
-    layers: { compression, level: level === undefined ? undefined : Number(level), force: flag(text, attributes, 'force-compression', false) },
+    layers: {
+      compression,
+      level: level === undefined ? undefined : Number(level),
+      force: flag(text, attributes, 'force-compression', false),
+    },
     ociMediaTypes,
-    annotations: Object.fromEntries([...attributes].flatMap(([name, value]) => (name.startsWith('annotation.') ? [[name.slice('annotation.'.length), value]] : []))),
+    annotations: Object.fromEntries(
+      [...attributes].flatMap(([name, value]) =>
+        name.startsWith('annotation.') ? [[name.slice('annotation.'.length), value]] : [],
+      ),
+    ),
   };
 }
 
@@ -126,7 +157,10 @@ function csvAttributes(text: string): ReadonlyMap<string, string> {
   for (const field of csvFields(text)) {
     const at = field.indexOf('=');
     const name = at < 0 ? field : field.slice(0, at);
-    attributes.set(name.startsWith('annotation.') ? name : name.trim().toLowerCase(), at < 0 ? '' : field.slice(at + 1));
+    attributes.set(
+      name.startsWith('annotation.') ? name : name.trim().toLowerCase(),
+      at < 0 ? '' : field.slice(at + 1),
+    );
   }
   return attributes;
 }
@@ -145,7 +179,8 @@ function csvFields(text: string): readonly string[] {
           i++;
         } else break;
       }
-      if (text[i] !== '"' || (text[i + 1] !== undefined && text[i + 1] !== ',')) throw usage(text, 'has a quote that does not close a field', 'write "" for a quote inside quotes');
+      if (text[i] !== '"' || (text[i + 1] !== undefined && text[i + 1] !== ','))
+        throw usage(text, 'has a quote that does not close a field', 'write "" for a quote inside quotes');
       fields.push(field);
       at = i + 2;
     } else {

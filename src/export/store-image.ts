@@ -14,7 +14,12 @@ const PUSHED_AT_ONCE = 4;
 /** Into the local store under its names, and from there to their registries when `push` says so. */
 export function imageExporter(spec: ImageSpec, deps: ExporterDeps): Exporter {
   const names = allNames(spec, deps);
-  if (spec.push && names.length === 0) throw new BuildError({ code: 'usage', message: 'push needs a name to push to', hint: 'add name=REGISTRY/NAME:TAG, or -t' });
+  if (spec.push && names.length === 0)
+    throw new BuildError({
+      code: 'usage',
+      message: 'push needs a name to push to',
+      hint: 'add name=REGISTRY/NAME:TAG, or -t',
+    });
   return {
     name: spec.push ? 'exporting to image and pushing' : 'exporting to image',
     export: async (input, context) => {
@@ -22,7 +27,13 @@ export function imageExporter(spec: ImageSpec, deps: ExporterDeps): Exporter {
       const image = await makeImage(input, { ...spec, lazy: !spec.push }, { store: deps.store, context });
       if (spec.push) await push(image, names, spec, deps, context);
       for (const name of spec.pushByDigest ? [] : names) {
-        deps.store.saveImage({ name: referenceToString(name), digest: image.descriptor.digest, mediaType: image.descriptor.mediaType, created: Date.now(), origin: 'build' });
+        deps.store.saveImage({
+          name: referenceToString(name),
+          digest: image.descriptor.digest,
+          mediaType: image.descriptor.mediaType,
+          created: Date.now(),
+          origin: 'build',
+        });
         status(context.events, `naming to ${familiarString(name)}`).done();
       }
       return imageResult(image, names);
@@ -35,7 +46,11 @@ export function allNames(spec: { readonly names: readonly string[] }, deps: Expo
   const references = [...deps.names, ...spec.names].map(parseReference);
   const seen = new Map(references.map((reference) => [referenceToString(reference), reference]));
   for (const [text, reference] of seen) {
-    if (reference.digest !== undefined) throw new BuildError({ code: 'usage', message: `${text}: an image is named by a tag; its digest comes of itself` });
+    if (reference.digest !== undefined)
+      throw new BuildError({
+        code: 'usage',
+        message: `${text}: an image is named by a tag; its digest comes of itself`,
+      });
   }
   return [...seen.values()];
 }
@@ -55,7 +70,13 @@ export function imageResult(image: MadeImage, names: readonly Reference[]): Expo
 }
 
 /** Blobs first, then the manifests: a name never points to something incomplete (distribution-spec, "Pushing"). */
-async function push(image: MadeImage, names: readonly Reference[], spec: ImageSpec, { store, registry }: ExporterDeps, context: ExportContext): Promise<void> {
+async function push(
+  image: MadeImage,
+  names: readonly Reference[],
+  spec: ImageSpec,
+  { store, registry }: ExporterDeps,
+  context: ExportContext,
+): Promise<void> {
   const repositories = new Map(names.map((name) => [repositoryName(name), name]));
   for (const repository of repositories.keys()) {
     const blobs = [image.config, ...image.manifest.layers];
@@ -68,7 +89,11 @@ async function push(image: MadeImage, names: readonly Reference[], spec: ImageSp
         const blob = blobs[i];
         if (blob === undefined) continue;
         const row = store.findLayer({ blob: blob.digest });
-        const mountFrom = row === undefined ? [] : (store.layer(row)?.blobs.flatMap((known) => (known.digest === blob.digest ? known.repositories : [])) ?? []);
+        const mountFrom =
+          row === undefined
+            ? []
+            : (store.layer(row)?.blobs.flatMap((known) => (known.digest === blob.digest ? known.repositories : [])) ??
+              []);
         const advance = (bytes: number) => {
           sent.set(blob.digest, bytes);
           report.advance([...sent.values()].reduce((sum, value) => sum + value, 0));
@@ -87,8 +112,12 @@ async function push(image: MadeImage, names: readonly Reference[], spec: ImageSp
   const manifest = { mediaType: image.descriptor.mediaType, bytes: image.manifestBytes };
   for (const name of names) {
     const report = status(context.events, `pushing manifest for ${familiarString(name)}@${image.descriptor.digest}`);
-    await registry.pushManifest(repositoryName(name), spec.pushByDigest ? image.descriptor.digest : (name.tag ?? 'latest'), manifest, { signal: context.signal });
+    await registry.pushManifest(
+      repositoryName(name),
+      spec.pushByDigest ? image.descriptor.digest : (name.tag ?? 'latest'),
+      manifest,
+      { signal: context.signal },
+    );
     report.done();
   }
 }
-

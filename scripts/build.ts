@@ -20,8 +20,8 @@ const result = await build({
   format: 'esm',
   platform: 'node',
   target: 'node22',
-  // Native code stays a package of its own.
-  external: ['koffi'],
+  // Native code, and a client that is loaded only for the network, stay packages of their own.
+  external: ['koffi', 'undici'],
   sourcemap: 'linked',
   sourcesContent: false,
   minifySyntax: true,

@@ -3,8 +3,8 @@ import type { Database, Row } from './database.ts';
 import type { CacheRecord, Store } from './types.ts';
 
 const FIND = `
-SELECT * FROM record WHERE key = ?1
-UNION ALL SELECT record.* FROM alias JOIN record ON record.key = alias.key WHERE alias.alias = ?1
+SELECT * FROM record WHERE key = ?
+UNION ALL SELECT record.* FROM alias JOIN record ON record.key = alias.key WHERE alias.alias = ?
 LIMIT 1`;
 const SAVE = `
 INSERT OR REPLACE INTO record (key, outputs, created, description, inputs, used)
@@ -23,7 +23,7 @@ export function createRecords(db: Database): Pick<Store, 'findRecord' | 'saveRec
   });
 
   function stored(key: string): CacheRecord | undefined {
-    const row = db.get(FIND, key);
+    const row = db.get(FIND, key, key);
     if (row === undefined) return undefined;
     const record = recordOf(row);
     if (isStale(row['used'])) db.writeLater(TOUCH, { key: record.key, used: Date.now() });

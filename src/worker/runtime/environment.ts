@@ -5,11 +5,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { storeLayout, type StoreLayout } from '../../store/index.ts';
 import { MNT_DETACH, MS_NODEV, MS_NOSUID, mount, umount } from '../../sys/mount.ts';
 import { LIMIT_NAMES, getLimit } from '../../sys/rlimit.ts';
-import type { LayerId, TreePath } from '../../contracts/index.ts';
+import { BuildError, type LayerId, type TreePath } from '../../contracts/index.ts';
 import { readImplicit } from '../snapshot/implicit.ts';
-import { findRuntime, type Runtime } from '../host.ts';
-import { defaultSeccompProfile, type SeccompProfile } from './seccomp.ts';
-import { DEFAULT_HOSTNAME } from './spec.ts';
+import { findProgram, findRuntime, type Runtime } from '../host.ts';
+import { defaultSeccompProfile } from './seccomp.ts';
+import { guardDevices } from './device-guard.ts';
+import { DEFAULT_HOSTNAME, type SpecInput } from './spec.ts';
 
 export interface StepEnvironment {
   readonly layout: StoreLayout;
@@ -17,8 +18,15 @@ export interface StepEnvironment {
   readonly directory: string;
   /** An empty directory on the store's file system. */
   readonly empty: string;
+  /** A device cgroup keeps steps from opening devices; without one their mounts must. */
+  readonly guarded: boolean;
   runtime(): Runtime;
-  seccompProfile(): SeccompProfile | undefined;
+  /** The default profile in the best form there is; undefined where the kernel knows no seccomp. */
+  seccomp(): SpecInput['seccomp'];
+  /** A compiled form for further steps. */
+  keepSeccomp(program: Buffer): void;
+  /** What makes a root `nodev` again, after a runtime that forgot it; only without a guard. */
+  nodevHook(): string | undefined;
   hardLimits(): ReadonlyMap<string, number>;
   allCapabilities(): readonly string[];
   /** A resolv.conf for steps, as the host's is now. */
@@ -40,10 +48,17 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
   mkdirSync(empty, { recursive: true });
   mount({ source: 'slipway', target: directory, type: 'tmpfs', flags: MS_NOSUID | MS_NODEV, data: 'mode=0711' });
   mkdirSync(`${directory}/runtime`);
+  mkdirSync(`${directory}/cgroup`);
+  const guarded = guardDevices(`${directory}/cgroup`);
   // crun 1.8 refuses machines that have both hierarchies; here nobody needs the second.
   umount('/sys/fs/cgroup/unified', MNT_DETACH);
 
   let steps = 0;
+  let compiled: SpecInput['seccomp'];
+  const profile = once((): SpecInput['seccomp'] => {
+    const found = kernelHasSeccomp() ? defaultSeccompProfile(process.arch) : undefined;
+    return found === undefined ? undefined : { profile: found };
+  });
   const implicit = new Map<LayerId, ReadonlySet<TreePath>>();
   let lastResolv: string | undefined;
   const hosts = `${directory}/hosts`;
@@ -52,8 +67,13 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
     layout,
     directory,
     empty,
+    guarded,
     runtime: once(() => findRuntime(process.env, runtimeName)),
-    seccompProfile: once(() => (kernelHasSeccomp() ? defaultSeccompProfile(process.arch) : undefined)),
+    seccomp: () => compiled ?? profile(),
+    keepSeccomp(program) {
+      compiled = { bpf: program.toString('base64') };
+    },
+    nodevHook: once(() => (guarded ? undefined : requireMount())),
     hardLimits: once(readHardLimits),
     allCapabilities: once(readAllCapabilities),
     resolvConf() {
@@ -71,6 +91,17 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
       return known;
     },
   };
+}
+
+/** Errors: `host`: then nothing would keep a step from this machine's disks. */
+function requireMount(): string {
+  const path = findProgram('mount', process.env);
+  if (path !== undefined) return path;
+  throw new BuildError({
+    code: 'host',
+    message: 'this machine has neither device cgroups nor the program mount to keep steps from its devices',
+    hint: 'install util-linux, or give the container a writable cgroup file system',
+  });
 }
 
 /** As BuildKit writes it (executor/oci/hosts.go). */

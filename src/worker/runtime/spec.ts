@@ -28,6 +28,10 @@ export interface SpecInput {
   readonly seccomp: { readonly profile: SeccompProfile } | { readonly bpf: string } | undefined;
   /** Hard limits of our own process: a step's may not exceed them where CAP_SYS_RESOURCE is missing. */
   readonly hardLimits: ReadonlyMap<string, number>;
+  /** A device cgroup is in force; else mounts keep devices shut. */
+  readonly guarded: boolean;
+  /** Path of mount(8), where the root must be made `nodev` by a hook: crun mounts it again without. */
+  readonly nodevHook: string | undefined;
   /** Cgroup of the container, for a runtime that cannot do without. */
   readonly cgroupsPath?: string | undefined;
   /** All that this process may give, for `security: insecure`. */
@@ -77,21 +81,21 @@ const READONLY_PATHS: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq',
 const DEVICES: readonly string[] = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 
 /**
- * No cgroup guards the devices of a step (there may be none that we can write), so nothing of it allows them: /dev holds
- * binds of the six harmless ones and is `nodev` otherwise, as are the root and all mounts. `mknod` works, opening what
- * it made does not; a device cgroup has the same effect.
+ * Without a device cgroup nothing of a step allows devices: /dev holds binds of the six harmless ones and is `nodev`
+ * otherwise, as are the root and all mounts. `mknod` works, opening what it made does not: the same effect.
  */
-function systemMounts(request: SpecInput['request']): readonly OciMount[] {
+function systemMounts(request: SpecInput['request'], guarded: boolean): readonly OciMount[] {
   const insecure = request.security === 'insecure';
   const size = request.shmSize ?? DEFAULT_SHM_SIZE;
   const pseudo = ['nosuid', 'noexec', 'nodev'];
+  const shut = !guarded && !insecure;
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: pseudo },
     {
       destination: '/dev',
       type: 'tmpfs',
       source: 'tmpfs',
-      options: ['nosuid', ...(insecure ? [] : ['nodev']), 'strictatime', 'mode=755', 'size=65536k'],
+      options: ['nosuid', ...(shut ? ['nodev'] : []), 'strictatime', 'mode=755', 'size=65536k'],
     },
     {
       destination: '/dev/pts',
@@ -102,15 +106,17 @@ function systemMounts(request: SpecInput['request']): readonly OciMount[] {
     { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...pseudo, 'mode=1777', `size=${size}`] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: pseudo },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...pseudo, insecure ? 'rw' : 'ro'] },
-    ...(insecure
-      ? []
-      : DEVICES.map((name) => ({
-          destination: `/dev/${name}`,
-          type: 'bind',
-          source: `/dev/${name}`,
-          options: ['bind', 'nosuid', 'noexec'],
-        }))),
+    ...(shut ? DEVICES.map(deviceBind) : []),
   ];
+}
+
+function deviceBind(name: string): OciMount {
+  return { destination: `/dev/${name}`, type: 'bind', source: `/dev/${name}`, options: ['bind', 'nosuid', 'noexec'] };
+}
+
+/** Runs in the container's mount namespace while its root is still at the executor's path. */
+function nodevHooks(mount: string, rootfs: string): Readonly<Record<string, unknown>> {
+  return { createContainer: [{ path: mount, args: ['mount', '-o', 'remount,bind,nodev', rootfs] }] };
 }
 
 /** @returns The document, ready for JSON. */
@@ -133,7 +139,8 @@ export function ociSpec(input: SpecInput): Readonly<Record<string, unknown>> {
     },
     root: { path: input.rootfs, readonly: request.rootReadonly === true },
     hostname: request.hostname === undefined || request.hostname === '' ? DEFAULT_HOSTNAME : request.hostname,
-    mounts: mergeMounts(systemMounts(request), input.mounts),
+    mounts: mergeMounts(systemMounts(request, input.guarded), input.mounts),
+    ...(input.nodevHook === undefined || insecure ? {} : { hooks: nodevHooks(input.nodevHook, input.rootfs) }),
     ...(input.seccomp !== undefined && 'bpf' in input.seccomp
       ? { annotations: { 'run.oci.seccomp_bpf_data': input.seccomp.bpf } }
       : {}),

@@ -30,7 +30,8 @@ import { plannedStubs, removeStubs } from '../snapshot/stubs.ts';
 import { hostsText, type StepEnvironment } from './environment.ts';
 import { oomKills } from './oom.ts';
 import { runContainer, type StepOutput } from './run.ts';
-import { ociSpec, DEFAULT_HOSTNAME, type OciMount } from './spec.ts';
+import { captureSeccomp } from './seccomp-capture.ts';
+import { ociSpec, DEFAULT_HOSTNAME, type OciMount, type SpecInput } from './spec.ts';
 import { resolveUser, type RunUser } from './user.ts';
 
 export interface StepIo extends StepOutput {
@@ -75,7 +76,7 @@ async function inRoot(
   const upper = { directory: env.layout.layerDir(request.upper), work: env.layout.layerWorkDir(request.upper) };
   makeUpper(upper, layers.at(-1));
   mkdirSync(rootfs, 0o700);
-  const devices = request.security === 'insecure';
+  const devices = env.guarded || request.security === 'insecure';
   mountView({ layers, empty: env.empty, upper, target: rootfs, devices });
   let result: ExecResult;
   try {
@@ -161,24 +162,35 @@ async function withMounts(
       ...VIRTUAL,
     ]);
     if (request.rootReadonly !== true) ensureWorkingDirectory(root, rootfs, request.cwd, user);
-    writeSpec(env, request, { bundle, rootfs, mounts, user, terminal: io.terminal !== undefined });
+    const seccomp = request.security === 'insecure' ? undefined : env.seccomp();
+    writeSpec(env, request, { bundle, rootfs, mounts, user, seccomp, terminal: io.terminal !== undefined });
     const kills = oomKills();
-    const result = await runContainer({
-      runtime: env.runtime(),
-      stateRoot: `${env.directory}/runtime`,
-      bundle,
-      id: `s${bundle.slice(bundle.lastIndexOf('/') + 1)}`,
-      terminal: io.terminal,
-      signal: io.signal,
-      onOutput: io.onOutput,
-      env: process.env,
-    });
+    const result = await runInRuntime(env, bundle, io, seccomp);
     root.forget();
     removeStubs(root, stubs);
     const oomKilled = result.signal === 'SIGKILL' && oomKills() > kills;
     return oomKilled ? { ...result, oomKilled } : result;
   } finally {
     await own.release();
+  }
+}
+
+async function runInRuntime(
+  env: StepEnvironment,
+  bundle: string,
+  io: StepIo,
+  seccomp: SpecInput['seccomp'],
+): Promise<ExecResult> {
+  const runtime = env.runtime();
+  const stateRoot = `${env.directory}/runtime`;
+  const id = `s${bundle.slice(bundle.lastIndexOf('/') + 1)}`;
+  const uncompiled = runtime.name === 'crun' && seccomp !== undefined && 'profile' in seccomp;
+  const captured = uncompiled ? captureSeccomp(`${stateRoot}/${id}/seccomp.bpf`) : undefined;
+  try {
+    return await runContainer({ ...io, runtime, stateRoot, bundle, id, env: process.env });
+  } finally {
+    const program = captured?.();
+    if (program !== undefined) env.keepSeccomp(program);
   }
 }
 
@@ -292,17 +304,19 @@ function writeSpec(
     readonly rootfs: string;
     readonly mounts: readonly OciMount[];
     readonly user: RunUser;
+    readonly seccomp: SpecInput['seccomp'];
     readonly terminal: boolean;
   },
 ): void {
-  const profile = request.security === 'insecure' ? undefined : env.seccompProfile();
   const spec = ociSpec({
     request,
     user: step.user,
     rootfs: step.rootfs,
     mounts: step.mounts,
     terminal: step.terminal,
-    seccomp: profile === undefined ? undefined : { profile },
+    seccomp: step.seccomp,
+    guarded: env.guarded,
+    nodevHook: env.nodevHook(),
     hardLimits: env.hardLimits(),
     allCapabilities: request.security === 'insecure' ? env.allCapabilities() : [],
   });

@@ -19,6 +19,7 @@ export type Job = { readonly [K in JobKind]: { readonly kind: K; readonly input:
 export type ThreadRequest = Job | { readonly kind: 'cancel' };
 /** From a thread; the value of a scan is the size of what it read. */
 export type ThreadAnswer = { readonly value: number } | { readonly error: BuildErrorInit };
+
 const idle: Worker[] = [];
 const waiting: (() => void)[] = [];
 let started = 0;

@@ -1,12 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { BuildError } from '../../contracts/index.ts';
-import type { Layer, LayerBlob, LayerId, Tree } from '../../contracts/index.ts';
+import type { ContentLocation, Layer, LayerBlob, LayerId, Tree, TreePath } from '../../contracts/index.ts';
 import type { LayerRow, Store } from '../../store/index.ts';
 import { asBuildError } from '../../sys/errno.ts';
 import { DEFAULT_LEVELS, compress, compressorName, layerMediaType } from '../compress.ts';
 import type { Compression, CompressionType } from '../compress.ts';
 import { decompress } from '../decompress.ts';
 import { contentPaths, isLaterThan, planTar } from './plan.ts';
+import type { PlanOptions } from './plan.ts';
 import { streamHere, streamOnThread } from './tar-stream.ts';
 import type { TarStream } from './tar-stream.ts';
 
@@ -103,19 +104,31 @@ function plainBlob({ mediaType, digest, size, diffId, annotations }: LayerBlob):
 }
 
 async function pack(layer: Layer, tree: Tree, id: LayerId, store: Store, options: PackOptions): Promise<LayerBlob> {
+  const { stream, contentSize } = await tarOf(tree, (paths) => layer.locate(paths), { epoch: options.epoch });
+  const total = estimate(tree, contentSize);
+  const { blob, compressor } = await writeBlob(stream.blocks, store, options, total, stream);
+  store.saveLayer(id, { blob: { ...blob, compressor }, size: contentSize });
+  return blob;
+}
+
+/**
+ * A tree as a tar: read on a thread when there is much of it.
+ * @param locate Where the bytes of files are (`Layer.locate`, `FileTree.locate`).
+ */
+export async function tarOf(
+  tree: Tree,
+  locate: (paths: readonly TreePath[]) => Promise<readonly ContentLocation[]>,
+  options: PlanOptions,
+): Promise<{ readonly stream: TarStream; /** Bytes of the files. */ readonly contentSize: number }> {
   const paths = contentPaths(tree);
-  const locations = await layer.locate(paths);
-  const pieces = planTar(tree, locations, { epoch: options.epoch });
+  const pieces = planTar(tree, await locate(paths), options);
   let contentSize = 0;
   for (const path of paths) {
     const entry = tree.get(path);
     if (entry?.type === 'file') contentSize += entry.size;
   }
   const little = tree.size <= HERE_ENTRIES && contentSize <= HERE_BYTES;
-  const tar = little ? streamHere(pieces) : streamOnThread(pieces);
-  const blob = await writeBlob(tar.blocks, store, options, estimate(tree, contentSize), tar);
-  store.saveLayer(id, { blob: { ...blob.blob, compressor: blob.compressor }, size: contentSize });
-  return blob.blob;
+  return { stream: little ? streamHere(pieces) : streamOnThread(pieces), contentSize };
 }
 
 /** The same tar in another compression; the diff ID stays. */

@@ -31,6 +31,8 @@ export const BODY_KINDS = ['file', 'context-file', 'bytes'] as const satisfies r
 export interface PlanOptions {
   /** Seconds: later times become this. */
   readonly epoch?: number | undefined;
+  /** A plain archive, not a layer: names that would be whiteouts are names as any other. */
+  readonly plain?: boolean | undefined;
 }
 
 const PIECE_BYTES = 512 * BLOCK;
@@ -65,7 +67,7 @@ export function* planTar(
   let piece = new PieceBuilder();
   let next = 0;
   for (const [path, entry] of tree) {
-    for (const header of headersOf(path, entry, options.epoch)) piece.addHeader(header);
+    for (const header of headersOf(path, entry, options)) piece.addHeader(header);
     if (hasBody(entry)) {
       const from = locations[next++];
       if (from === undefined) throw new BuildError({ code: 'internal', message: `no bytes for ${path}` });
@@ -134,10 +136,10 @@ class PieceBuilder {
   }
 }
 
-function headersOf(path: TreePath, entry: TreeEntry, epoch: number | undefined): readonly TarHeader[] {
+function headersOf(path: TreePath, entry: TreeEntry, { epoch, plain }: PlanOptions): readonly TarHeader[] {
   if (entry.type === 'whiteout') return [{ ...WHITEOUT_META, name: whiteoutName(path) }];
   if (entry.type === 'socket') return [];
-  if (isWhiteoutName(path)) {
+  if (plain !== true && isWhiteoutName(path)) {
     throw new BuildError({
       code: 'unsupported',
       message: `no layer can hold the file /${path}: its name is that of a whiteout`,

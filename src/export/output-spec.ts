@@ -1,0 +1,64 @@
+/** What one `-o` asks for, parsed (`parse-output.ts`). */
+import type { CompressionType } from '../image/index.ts';
+
+/** How an image is made, whatever becomes of it (BuildKit: exptypes/keys.go). */
+export interface ImageAttributes {
+  /** As written; normalized when they are used. `-t` takes their place where it is given. */
+  readonly names: readonly string[];
+  /** OCI media types rather than Docker's. */
+  readonly ociMediaTypes: boolean;
+  readonly compression: CompressionType;
+  readonly compressionLevel: number | undefined;
+  /** Also layers that came with a base image. */
+  readonly forceCompression: boolean;
+  /** Whether SOURCE_DATE_EPOCH also bounds the times in our own layers. */
+  readonly rewriteTimestamp: boolean;
+  /** Seconds; over the build's own. */
+  readonly sourceDateEpoch: number | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** On the descriptor in index.json. */
+  readonly descriptorAnnotations: Readonly<Record<string, string>>;
+}
+
+export interface ImageOutput extends ImageAttributes {
+  readonly type: 'image';
+  readonly push: boolean;
+  readonly pushByDigest: boolean;
+  /** Plain http, or a certificate nobody vouches for: for whoever makes the registry client. */
+  readonly insecure: boolean;
+  /** Keep it in the local store. */
+  readonly store: boolean;
+}
+
+export interface ArchiveOutput extends ImageAttributes {
+  readonly type: 'oci' | 'docker';
+  /** A path, or `-` for stdout. Undefined: `docker load`. */
+  readonly dest: string | undefined;
+  /** False: a directory. */
+  readonly tar: boolean;
+}
+
+export interface LocalOutput {
+  readonly type: 'local';
+  readonly dest: string;
+  /** `delete` removes what the result does not hold. */
+  readonly mode: 'copy' | 'delete';
+  readonly sourceDateEpoch: number | undefined;
+  /** Put the result into a directory named by its platform, as `linux_amd64`. */
+  readonly platformSplit: boolean;
+}
+
+export interface TarOutput {
+  readonly type: 'tar';
+  /** A path, or `-` for stdout. */
+  readonly dest: string;
+  readonly sourceDateEpoch: number | undefined;
+  readonly platformSplit: boolean;
+}
+
+/** The result stays in the cache. */
+export interface CacheOnlyOutput {
+  readonly type: 'cacheonly';
+}
+
+export type OutputSpec = ImageOutput | ArchiveOutput | LocalOutput | TarOutput | CacheOnlyOutput;

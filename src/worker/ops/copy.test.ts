@@ -303,6 +303,13 @@ describe('errors', () => {
       message: /pkg\/c\.go/,
     },
     {
+      name: 'a required path that is there, but that no pattern takes (--parents ./)',
+      source: project,
+      copy: copyAction('/', '/x/', { includePatterns: [''], requiredPaths: ['/'] }),
+      code: 'source-missing',
+      message: /"\/" is not/,
+    },
+    {
       name: 'a file over a directory',
       source: { 'd/f': 'x' },
       base: { 'o/f/old': '' },

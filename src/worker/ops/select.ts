@@ -7,7 +7,7 @@ import type { CopyAction } from '../../llb/index.ts';
 import { compilePatterns } from '../../pattern/index.ts';
 import type { PatternMatcher } from '../../pattern/index.ts';
 import type { CopySource } from './missing.ts';
-import { cleanPath, resolvePath } from './path.ts';
+import { cleanPath, resolvePath, treePath } from './path.ts';
 import { expandWildcards } from './wildcard.ts';
 
 /** One entry that is copied. */
@@ -45,10 +45,6 @@ export async function selectSources(source: CopySource, action: CopyAction): Pro
     const { sourceMissing } = await import('./missing.ts');
     return sourceMissing(source, path, at);
   };
-  for (const path of action.requiredPaths) {
-    const found = await resolvePath(tree, path);
-    if (found.entry === undefined) throw await missing(cleanPath(path), found.path);
-  }
   const named = action.allowWildcard
     ? await expandWildcards(tree, action.src, action.followSymlink)
     : [cleanPath(action.src)];
@@ -64,8 +60,17 @@ export async function selectSources(source: CopySource, action: CopyAction): Pro
     const rows = found.entry.type === 'directory' ? await rowsBelow(tree, found.path, filter) : [];
     sources.push({ named: path, top, rows });
   }
+  for (const path of action.requiredPaths.map(cleanPath)) {
+    if (!sources.some((selected) => takes(selected, path))) throw await missing(path, treePath(path));
+  }
   let digests: Promise<ReadonlyMap<TreePath, Digest>> | undefined;
   return { tree, sources, digests: async () => (digests ??= fileDigests(tree, sources)) };
+}
+
+/** Whether the patterns let `path` through; that it is there is not enough (`--parents ./` takes nothing). */
+function takes({ named, rows }: SelectedSource, path: string): boolean {
+  const prefix = named === '/' ? '/' : `${named}/`;
+  return path.startsWith(prefix) && rows.some(({ name }) => name === path.slice(prefix.length));
 }
 
 async function fileDigests(tree: FileTree, sources: readonly SelectedSource[]): Promise<ReadonlyMap<TreePath, Digest>> {

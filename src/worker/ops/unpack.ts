@@ -1,6 +1,7 @@
 /**
- * ADD of an archive: its entries instead of the file (BuildKit: solver/llbsolver/file/unpack.go, unpack_root.go). The
- * destination is the archive's root: no name, no link and no link to a link leads out of it.
+ * ADD of an archive: its entries instead of the file (BuildKit 0.32: solver/llbsolver/file/unpack.go, which has
+ * moby/go-archive unpack in a chroot of the destination). The destination is the archive's root: `..` in a name or a link
+ * ends there, an absolute link begins there, so that nothing leads out of it.
  */
 import { BuildError } from '../../contracts/index.ts';
 import type { ContentLocation, Digest, FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
@@ -12,7 +13,7 @@ import { openArchive } from './archive.ts';
 import type { Unpack } from './copy.ts';
 import { makeDirectories } from './make.ts';
 import type { Making } from './make.ts';
-import { joinPath, parentPath, resolveDestination } from './path.ts';
+import { joinPath, parentPath, resolveDestination, treePath } from './path.ts';
 import type { Owner } from './owner.ts';
 import type { SelectedSource, Selection } from './select.ts';
 import type { StagedTree } from './staged-tree.ts';
@@ -58,9 +59,8 @@ export function unpackerFor(unpacking: Unpacking): Unpack {
 async function unpackEntry(unpacking: Unpacking, root: TreePath, { header, body }: TarEntry): Promise<void> {
   const { staged, making } = unpacking;
   const { type } = header;
-  const name = cleanName(header.name);
-  // Devices and pipes are left out, and do not replace what is there.
-  if (name === '' || type === 'char-device' || type === 'block-device' || type === 'fifo') return;
+  const name = treePath(header.name);
+  if (name === '') return;
   const path = await resolveInside(staged, root, name);
   if (path === root) return;
   await makeDirectories(staged, parentPath(path), DIRECTORY_MODE, { owner: ROOT, stamp: making.stamp });
@@ -82,9 +82,16 @@ async function unpackEntry(unpacking: Unpacking, root: TreePath, { header, body 
       staged.put(path, { type, size, digest, ...meta }, existing, { kind: 'fixed', location });
       return;
     }
+    case 'char-device':
+    case 'block-device':
+      staged.put(path, { type, major: header.major, minor: header.minor, ...meta }, existing);
+      return;
+    case 'fifo':
+      staged.put(path, { type, ...meta }, existing);
+      return;
     case 'hardlink':
       if (existing !== undefined) await staged.remove(path);
-      await linkTo(staged, path, await resolveInside(staged, root, linkName(header)), header, making.owner);
+      await linkTo(staged, path, await resolveInside(staged, root, treePath(header.target)), header, making.owner);
       return;
   }
 }
@@ -146,27 +153,7 @@ async function keepContent(
   }
 }
 
-/** Relative and cleaned; `''` for the archive's root. @throws BuildError `hostile` for a name that leads out. */
-function cleanName(name: string): string {
-  const parts: string[] = [];
-  for (const part of name.split('/')) {
-    if (part === '' || part === '.') continue;
-    if (part !== '..') parts.push(part);
-    else if (parts.pop() === undefined) throw hostile(`the archive's entry ${JSON.stringify(name)} leads out of it`);
-  }
-  return parts.join('/');
-}
-
-function linkName({ name, target }: TarHeader): string {
-  const cleaned = cleanName(target);
-  if (cleaned === '') throw hostile(`the archive links ${JSON.stringify(name)} to its root`);
-  return cleaned;
-}
-
-/**
- * Follows links in `name` but for the last part, inside `root`: an absolute link begins there, a relative one that leads
- * above it is refused (zip-slip by link, then file).
- */
+/** Follows links in `name` but for the last part, as in a root of its own: `..` and absolute links end at `root`. */
 async function resolveInside(staged: StagedTree, root: TreePath, name: string): Promise<TreePath> {
   let rest = name.split('/');
   let resolved: string[] = [];
@@ -174,13 +161,14 @@ async function resolveInside(staged: StagedTree, root: TreePath, name: string): 
   for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
     if (part === '' || part === '.') continue;
     if (part === '..') {
-      if (resolved.pop() === undefined) throw hostile(`the archive's entry ${JSON.stringify(name)} leads out of it`);
+      resolved.pop();
       continue;
     }
     const entry = rest.length === 0 ? undefined : await staged.lookup(joinPath(root, [...resolved, part].join('/')));
     if (entry?.type === 'symlink') {
-      if (++links > MAX_LINKS)
+      if (++links > MAX_LINKS) {
         throw hostile(`the archive's entry ${JSON.stringify(name)} leads through too many links`);
+      }
       if (entry.target.startsWith('/')) resolved = [];
       rest = [...entry.target.split('/'), ...rest];
     } else if (entry !== undefined && entry.type !== 'directory') {

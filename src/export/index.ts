@@ -1,8 +1,7 @@
 /**
- * Where results go: an image in the store, a registry, an OCI layout or a docker archive, a directory, a tar. Whatever the
- * destination, the image is made once and in one way (`image/`); a destination moves its blobs.
- *
- * Not here: how layers are packed (`image/` the room), the distribution protocol (`registry/`).
+ * Where results go: the local store, a registry, an OCI layout, a docker archive, plain files, a tar. How a layer is
+ * packed is `image/`, how a registry is spoken to is `registry/`.
  */
-export * from './output-spec.ts';
-export { parseOutput } from './parse-output.ts';
+export * from './output.ts';
+export { createExporter } from './exporter.ts';
+export type { ExporterDeps } from './exporter.ts';

@@ -59,13 +59,19 @@ export async function runContainer(options: RunOptions): Promise<ExecResult> {
   stdio.started();
   const kill = (): void => killStep(child, files.pid);
   signal.addEventListener('abort', kill, { once: true });
-  let code: number;
+  let code: number | undefined;
   try {
-    [code] = await Promise.all([exitCode(child, runtime), stdio.ended]);
+    code = await exitCode(child, runtime);
+    // Somebody killed the runtime: what it ran would go on, and hold the output open.
+    if (code === undefined) kill();
+    await stdio.ended;
   } finally {
     signal.removeEventListener('abort', kill);
   }
   if (signal.aborted) throw new BuildError({ code: 'cancelled', message: 'the step was cancelled' });
+  if (code === undefined) {
+    throw new BuildError({ code: 'host', message: `${runtime.name} was killed from outside while a step ran` });
+  }
   if (code !== 0) {
     const log = readLog(files.log);
     if (log !== undefined) throw startError(log, runtime);
@@ -113,12 +119,13 @@ function pump(fd: number, deliver: (data: Buffer) => Promise<void> | undefined):
   });
 }
 
-function exitCode(child: ChildProcess, runtime: Runtime): Promise<number> {
+/** Undefined when a signal ended it. */
+function exitCode(child: ChildProcess, runtime: Runtime): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     child.once('error', (cause) => {
       reject(new BuildError({ code: 'host', message: `${runtime.path} cannot be started: ${cause.message}`, cause }));
     });
-    child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+    child.once('exit', (code) => resolve(code ?? undefined));
   });
 }
 

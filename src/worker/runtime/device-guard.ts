@@ -1,0 +1,166 @@
+/**
+ * Which devices steps may open. Docker gives each container a device cgroup of its own; here the executor enters one, and
+ * what it starts is in it too: the same rules at no cost a step, and the runtime needs no cgroups at all. Nodes of any
+ * device may be made (mknod; the executor unpacks images, steps may as in Docker), but only the harmless ones opened.
+ */
+import { closeSync, constants, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { attachDeviceProgram, loadDeviceProgram, type BpfInstruction } from '../../sys/bpf.ts';
+import { tryFlock } from '../../sys/flock.ts';
+import { MNT_DETACH, MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, umount } from '../../sys/mount.ts';
+
+/** null, zero, full, random, urandom; tty, ptmx; pseudo terminals (`*`). All are character devices. */
+const ALLOWED: readonly (readonly [major: number, minor: number | '*'])[] = [
+  [1, 3],
+  [1, 5],
+  [1, 7],
+  [1, 8],
+  [1, 9],
+  [5, 0],
+  [5, 2],
+  [136, '*'],
+];
+
+/** For the devices controller of cgroup v1, in the order in which it lists them. */
+const RULES = ['c *:* m', 'b *:* m', ...ALLOWED.map(([major, minor]) => `c ${major}:${minor} rwm`)];
+
+/** One for all executors of this machine below the cgroup that they were started in: the rules are the same. */
+const GROUP = 'slipway';
+
+/**
+ * @param directory A directory of our own to mount the hierarchy on meanwhile.
+ * @returns False where this machine has no device cgroups that we can use.
+ */
+export function guardDevices(directory: string): boolean {
+  const groups = readGroups();
+  const v1 = groups.find(({ controllers }) => controllers.includes('devices'));
+  if (v1 !== undefined && attempt(() => guardByV1(directory, v1.path))) return true;
+  const v2 = groups.find(({ controllers }) => controllers.length === 0);
+  return v2 !== undefined && attempt(() => guardByV2(directory, v2.path));
+}
+
+function attempt(guard: () => void): boolean {
+  try {
+    guard();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface Membership {
+  /** Empty for cgroup v2. */
+  readonly controllers: readonly string[];
+  readonly path: string;
+}
+
+function readGroups(): readonly Membership[] {
+  return readFileSync('/proc/self/cgroup', 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+      if (controllers === undefined || path === undefined) return [];
+      return [{ controllers: controllers === '' ? [] : controllers.split(','), path }];
+    });
+}
+
+/** The hierarchy mounted by ourselves: what is at /sys/fs/cgroup may be read-only, or missing. */
+function inHierarchy(directory: string, type: string, data: string | undefined, use: () => void): void {
+  mount({ source: 'slipway', target: directory, type, flags: MS_NOSUID | MS_NODEV | MS_NOEXEC, data });
+  try {
+    use();
+  } finally {
+    umount(directory, MNT_DETACH);
+  }
+}
+
+function guardByV1(directory: string, path: string): void {
+  inHierarchy(directory, 'cgroup', 'devices', () => {
+    const group = groupBelow(directory, path);
+    const lock = openSync(group, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      while (!tryFlock(lock)) pause();
+      // Others are in the group already: only a new one may be without rules for a moment.
+      const list = readFileSync(`${group}/devices.list`, 'utf8');
+      if (list.trimEnd() !== RULES.join('\n')) {
+        writeFileSync(`${group}/devices.deny`, 'a');
+        for (const rule of RULES) writeFileSync(`${group}/devices.allow`, rule);
+      }
+      writeFileSync(`${group}/cgroup.procs`, String(process.pid));
+    } finally {
+      closeSync(lock);
+    }
+  });
+}
+
+/** A millisecond, without an event loop: nothing else goes on yet. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+}
+
+function guardByV2(directory: string, path: string): void {
+  inHierarchy(directory, 'cgroup2', undefined, () => {
+    const group = groupBelow(directory, path);
+    const fd = openSync(group, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      const program = loadDeviceProgram(deviceProgram());
+      try {
+        attachDeviceProgram(fd, program);
+      } finally {
+        closeSync(program);
+      }
+    } finally {
+      closeSync(fd);
+    }
+    writeFileSync(`${group}/cgroup.procs`, String(process.pid));
+  });
+}
+
+function groupBelow(directory: string, path: string): string {
+  const own = path.endsWith(`/${GROUP}`) ? path : `${path === '/' ? '' : path}/${GROUP}`;
+  const group = `${directory}${own}`;
+  mkdirSync(group, { recursive: true });
+  return group;
+}
+
+// eBPF opcodes (linux/bpf.h, linux/bpf_common.h).
+const LOAD_WORD = 0x61;
+const MOVE_REGISTER = 0xbf;
+const AND = 0x57;
+const SHIFT_RIGHT = 0x77;
+const MOVE = 0xb7;
+const JUMP_EQUAL = 0x15;
+const JUMP_NOT_EQUAL = 0x55;
+const EXIT = 0x95;
+/** struct bpf_cgroup_dev_ctx: access << 16 | type, major, minor. */
+const [ACCESS, MAJOR, MINOR] = [0, 4, 8];
+const MKNOD = 1;
+const CHARACTER = 2;
+
+/** The same rules as a program: r0 = 1 allows. */
+export function deviceProgram(): readonly BpfInstruction[] {
+  const allow = [{ code: MOVE, dst: 0, imm: 1 }, { code: EXIT }];
+  return [
+    { code: LOAD_WORD, dst: 2, src: 1, off: ACCESS },
+    { code: LOAD_WORD, dst: 4, src: 1, off: MAJOR },
+    { code: LOAD_WORD, dst: 5, src: 1, off: MINOR },
+    { code: MOVE_REGISTER, dst: 3, src: 2 },
+    { code: AND, dst: 2, imm: 0xffff },
+    { code: SHIFT_RIGHT, dst: 3, imm: 16 },
+    { code: JUMP_NOT_EQUAL, dst: 3, off: allow.length, imm: MKNOD },
+    ...allow,
+    { code: JUMP_EQUAL, dst: 2, off: 2, imm: CHARACTER },
+    { code: MOVE, dst: 0, imm: 0 },
+    { code: EXIT },
+    ...ALLOWED.flatMap(([major, minor]): readonly BpfInstruction[] =>
+      minor === '*'
+        ? [{ code: JUMP_NOT_EQUAL, dst: 4, off: allow.length, imm: major }, ...allow]
+        : [
+            { code: JUMP_NOT_EQUAL, dst: 4, off: allow.length + 1, imm: major },
+            { code: JUMP_NOT_EQUAL, dst: 5, off: allow.length, imm: minor },
+            ...allow,
+          ],
+    ),
+    { code: MOVE, dst: 0, imm: 0 },
+    { code: EXIT },
+  ];
+}

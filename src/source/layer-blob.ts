@@ -14,26 +14,26 @@ export interface BlobDeps {
   readonly progress: (id: LayerId, digest: Digest, size: number) => LayerProgress;
 }
 
-type BlobRow = LayerRow['blobs'][number];
+export type BlobRow = LayerRow['blobs'][number];
 
 const READ_SIZE = 256 * 1024;
 
 /**
- * Makes a layer's blob local and its tree known, in one reading: downloaded bytes go to the store, to the digest and
- * through the decompressor to the tree as they come. Two processes that want one blob take turns.
+ * Makes a layer's blob local and trusted and its tree known, in one reading: downloaded bytes go to the store, to the
+ * digest and through the decompressor to the tree as they come. Two processes that want one blob take turns.
  *
+ * @returns The blob.
  * @throws BuildError `digest-mismatch`, `hostile`, `registry`, `auth`, `image-not-found`, `store`
  */
-export async function ingestBlob(id: LayerId, deps: BlobDeps): Promise<void> {
-  let failure: unknown;
+export async function ingestBlob(id: LayerId, deps: BlobDeps): Promise<BlobRow> {
+  let failure: BuildError | undefined;
   for (const candidate of byNearness(rowOf(id, deps).blobs)) {
     const lock = await deps.store.lock(`blob ${candidate.digest}`, { signal: deps.signal });
     try {
-      const now = rowOf(id, deps);
-      const blob = now.blobs.find((other) => other.digest === candidate.digest) ?? candidate;
-      if (blob.local && now.hasTree) return;
-      await ingest(id, now, blob, deps);
-      return;
+      const row = rowOf(id, deps);
+      const blob = row.blobs.find((other) => other.digest === candidate.digest) ?? candidate;
+      if (!isTrusted(blob, deps) || !row.hasTree) await ingest(id, blob, deps);
+      return { ...blob, local: true };
     } catch (error) {
       // A blob that lies about its diff ID must not spoil a layer that another, honest one has too.
       const mayHaveOther = error instanceof BuildError && error.code !== 'cancelled' && error.code !== 'disk-full';
@@ -43,44 +43,41 @@ export async function ingestBlob(id: LayerId, deps: BlobDeps): Promise<void> {
       lock.release();
     }
   }
-  throw failure instanceof BuildError
-    ? failure
-    : new BuildError({
-        code: 'store',
-        message: `layer ${id} has neither tree nor blob`,
-        hint: 'build again with --no-cache',
-      });
+  const message = `layer ${id} has neither tree nor blob`;
+  throw failure ?? new BuildError({ code: 'store', message, hint: 'build again with --no-cache' });
 }
 
-async function ingest(id: LayerId, row: LayerRow, blob: BlobRow, deps: BlobDeps): Promise<void> {
+/**
+ * Whether a local blob is known to unpack to its diff ID: we packed it, or have read it. An image may name any blob for
+ * any diff ID; until somebody has looked, it is the word of whoever made the image.
+ */
+export function isTrusted(blob: BlobRow, { store }: BlobDeps): boolean {
+  return blob.local && (blob.compressor !== undefined || store.readFact(diffIdFact(blob)) === blob.diffId);
+}
+
+function diffIdFact({ digest }: BlobRow): string {
+  return `diff-id ${digest}`;
+}
+
+async function ingest(id: LayerId, blob: BlobRow, deps: BlobDeps): Promise<void> {
   const { store, signal } = deps;
   const progress = deps.progress(id, blob.digest, blob.size);
   try {
-    if (row.hasTree) {
-      await progress.downloading(async (onProgress) => {
-        const writer = await store.createBlob();
-        await into(writer, async () => {
-          const parts = streamBlob(blob.repositories, blob, deps.registry, { signal, onProgress });
-          for await (const part of parts) await writer.write(part);
+    if (blob.local) {
+      const source = createReadStream(store.blobPath(blob.digest), { highWaterMark: READ_SIZE });
+      await progress.reading(() => readTree(id, blob, source, deps));
+      return;
+    }
+    await progress.downloading(async (onProgress) => {
+      const writer = await store.createBlob();
+      await into(writer, async () => {
+        const tee = new Tee(streamBlob(blob.repositories, blob, deps.registry, { signal, onProgress }), writer);
+        await readTree(id, blob, tee.stream(), deps, async () => {
+          await tee.rest();
           await writer.commit(blob);
         });
       });
-    } else if (blob.local) {
-      await progress.reading(() =>
-        readTree(id, blob, createReadStream(store.blobPath(blob.digest), { highWaterMark: READ_SIZE }), deps),
-      );
-    } else {
-      await progress.downloading(async (onProgress) => {
-        const writer = await store.createBlob();
-        await into(writer, async () => {
-          const tee = new Tee(streamBlob(blob.repositories, blob, deps.registry, { signal, onProgress }), writer);
-          await readTree(id, blob, tee.stream(), deps, async () => {
-            await tee.rest();
-            await writer.commit(blob);
-          });
-        });
-      });
-    }
+    });
   } catch (error) {
     throw naming(error, blob);
   }
@@ -114,6 +111,7 @@ async function readTree(
     throw error;
   }
   await verified();
+  store.writeFact(diffIdFact(blob), layer.diffId);
   if (layer.diffId !== blob.diffId) {
     throw new BuildError({
       code: 'digest-mismatch',
@@ -127,24 +125,24 @@ async function readTree(
     size: layer.contentSize,
     blob: { digest, size, mediaType, diffId, annotations, compressor },
   });
-  await store.writeTree(id, layer.tree);
+  if (store.layer(id)?.hasTree !== true) await store.writeTree(id, layer.tree);
 }
 
 /**
- * Puts files of a layer into the store's file area, by one reading of its local blob that ends with the last of them.
+ * Puts files of a layer into the store's file area, by one reading of its blob that ends with the last of them.
  *
+ * @param blob Local and trusted.
  * @param wanted Paths of regular files in `tree`.
  * @throws BuildError `digest-mismatch`, `store`
  */
 export async function extractFiles(
   id: LayerId,
+  blob: BlobRow,
   tree: Tree,
   wanted: ReadonlySet<TreePath>,
   deps: BlobDeps,
 ): Promise<void> {
   const { store } = deps;
-  const blob = rowOf(id, deps).blobs.find(({ local }) => local);
-  if (blob === undefined) throw new BuildError({ code: 'store', message: `layer ${id} has no blob to read from` });
   const digests = new Set<Digest>();
   const sizes = new Set<number>();
   for (const path of wanted) {

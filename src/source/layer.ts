@@ -10,8 +10,8 @@ import type {
   TreePath,
 } from '../contracts/index.ts';
 import type { LayerRow } from '../store/index.ts';
-import { extractFiles, ingestBlob, rowOf } from './layer-blob.ts';
-import type { BlobDeps } from './layer-blob.ts';
+import { extractFiles, ingestBlob, isTrusted, rowOf } from './layer-blob.ts';
+import type { BlobDeps, BlobRow } from './layer-blob.ts';
 import type { FileHasher } from './local/hash-files.ts';
 
 export interface LayerDeps extends BlobDeps {
@@ -27,31 +27,35 @@ const NO_BYTES: ContentLocation = { kind: 'bytes', data: new Uint8Array(0) };
 export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
   const { store } = deps;
   let tree: Promise<Tree> | undefined;
-  let blob: Promise<LayerBlob | undefined> | undefined;
+  let blob: Promise<BlobRow | undefined> | undefined;
   let extraction: Extraction | undefined;
 
   const row = (): LayerRow => rowOf(id, deps);
 
   async function readTree(): Promise<Tree> {
-    if (row().hasTree) return store.readTree(id);
-    await ingestBlob(id, deps);
+    if (!row().hasTree) await ingestBlob(id, deps);
     return store.readTree(id);
   }
 
-  async function readBlob(): Promise<LayerBlob | undefined> {
+  /** Undefined when it was never packed. What is not local or not trusted yet is read to its end, tree and all. */
+  async function readBlob(): Promise<BlobRow | undefined> {
     const { blobs } = row();
-    const local = blobs.find((candidate) => candidate.local);
-    if (local !== undefined || blobs.length === 0) return local;
-    // Read in passing: whoever wants the bytes of a base image wants its tree soon after.
-    await ingestBlob(id, deps);
-    return row().blobs.find((candidate) => candidate.local);
+    const ready = blobs.find((candidate) => isTrusted(candidate, deps));
+    return ready ?? (blobs.length === 0 ? undefined : ingestBlob(id, deps));
   }
+
+  const trustedBlob = (): Promise<BlobRow | undefined> => (blob ??= forgetful(readBlob(), () => (blob = undefined)));
 
   const layer: Layer = {
     id,
     // A failure is not remembered: the next to ask may have more luck with the network.
     tree: () => (tree ??= forgetful(readTree(), () => (tree = undefined))),
-    blob: () => (blob ??= forgetful(readBlob(), () => (blob = undefined))),
+    blob: async (): Promise<LayerBlob | undefined> => {
+      const found = await trustedBlob();
+      // Never packed today may be packed tomorrow.
+      if (found === undefined) blob = undefined;
+      return found;
+    },
 
     async digests(paths) {
       const entries = filesOf(await layer.tree(), paths, id);
@@ -74,7 +78,6 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
         ([, { size, digest }]) => size > 0 && !(digest !== undefined && store.hasFile(digest)),
       );
       if (absent.length > 0) {
-        if ((await layer.blob()) === undefined) throw gone(id, absent[0]?.[0] ?? '');
         await extract(absent.map(([path]) => path));
       }
       return entries.map(([path, { size, digest }]): ContentLocation => {
@@ -93,7 +96,9 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
       const next: Extraction = { wanted: new Set(), begun: false, done: Promise.resolve() };
       next.done = (before ?? Promise.resolve()).then(async () => {
         next.begun = true;
-        await extractFiles(id, await layer.tree(), next.wanted, deps);
+        const from = await trustedBlob();
+        if (from === undefined) throw gone(id, [...next.wanted][0] ?? '');
+        await extractFiles(id, from, await layer.tree(), next.wanted, deps);
       });
       extraction = next;
     }

@@ -66,12 +66,17 @@ async function similarTo(
           ? 0
           : candidate.startsWith(`${name}.`) || name.startsWith(`${candidate}.`)
             ? 1
-            : 1 + distance(candidate.toLowerCase(), lower),
+            : 1 + (hasSameLetters(candidate.toLowerCase(), lower) ? 1 : distance(candidate.toLowerCase(), lower)),
     }))
     .filter(({ path, rank }) => rank <= 1 + limit && !matcher.matches(path) && exists(`${base}/${path}`))
     .sort((a, b) => a.rank - b.rank)
     .slice(0, SIMILAR_SHOWN_MAX);
   return ranked.length === 0 ? { kind: 'absent' } : { kind: 'similar', paths: ranked.map(({ path }) => path) };
+}
+
+/** `scr` for `src`: one slip of the fingers, though two edits. */
+function hasSameLetters(a: string, b: string): boolean {
+  return a.length === b.length && Array.from(a).sort().join('') === Array.from(b).sort().join('');
 }
 
 function join(parent: TreePath, name: string): TreePath {

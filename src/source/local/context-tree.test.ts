@@ -1,0 +1,386 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseIgnoreFile } from '../../pattern/index.ts';
+import { writeXattr } from '../../sys/xattr.ts';
+import { encodePath } from '../../sys/path.ts';
+import type { ContextTree } from '../types.ts';
+import { createFileHasher } from './hash-files.ts';
+import type { FileHasher } from './hash-files.ts';
+import { createLocalSources } from './local.ts';
+
+const parent = mkdtempSync(join(tmpdir(), 'slipway-context-'));
+let root: string;
+let hashed: string[];
+let cached: Uint8Array | undefined;
+
+beforeEach(() => {
+  root = mkdtempSync(join(parent, 'c-'));
+  cached = undefined;
+  hashed = [];
+});
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+afterAll(() => rmSync(parent, { recursive: true }));
+
+function write(files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(root, dirname(path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+}
+
+/** One build's view; what it hashes is noted. */
+function build(ignore = ''): { tree: ContextTree; close: () => Promise<void> } {
+  const inner = createFileHasher();
+  const hasher: FileHasher = {
+    hash(files, signal) {
+      hashed.push(...files.map((file) => file.path.slice(root.length + 1)));
+      return inner.hash(files, signal);
+    },
+    close: () => inner.close(),
+  };
+  const store = {
+    readStatCache: async () => cached,
+    writeStatCache: async (_: string, data: Uint8Array) => {
+      cached = data;
+    },
+  };
+  const lines = parseIgnoreFile(ignore, '.dockerignore');
+  const local = createLocalSources({
+    contexts: new Map([
+      [
+        'context',
+        { directory: root, ignore: { file: { filename: '.dockerignore', text: ignore, language: 'ignore' }, lines } },
+      ],
+    ]),
+    store: store as never,
+    hasher,
+    signal: new AbortController().signal,
+  });
+  const close = async (): Promise<void> => {
+    await local.close();
+    await hasher.close();
+  };
+  closers.push(close);
+  return {
+    tree: local.snapshot(
+      'context',
+      lines.map((line) => line.pattern),
+    ).files,
+    close,
+  };
+}
+
+async function paths(tree: ContextTree, from = ''): Promise<string[]> {
+  return [...(await tree.walk(from))].map(([path]) => path);
+}
+
+const sha = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
+
+describe('what is seen', () => {
+  it('is everything, owned by nobody, in tree order', async () => {
+    write({ 'a-b': '1', 'a/b': '2', 'a/c/d': '3', Z: '4', ä: '5' });
+    chmodSync(join(root, 'Z'), 0o4751);
+    execFileSync('touch', ['-d', '@-5.5', join(root, 'Z')]);
+    symlinkSync('a/c', join(root, 'link'));
+    const { tree } = build();
+    expect(await paths(tree)).toEqual(['Z', 'a', 'a/b', 'a/c', 'a/c/d', 'a-b', 'link', 'ä']);
+    expect(await tree.lookup('Z')).toMatchObject({
+      type: 'file',
+      mode: 0o4751,
+      uid: 0,
+      gid: 0,
+      size: 1,
+      mtime: -6,
+      mtimeNsec: 500_000_000,
+    });
+    expect(await tree.lookup('')).toMatchObject({ type: 'directory', mode: 0o755, uid: 0 });
+    expect(await tree.lookup('link')).toMatchObject({ type: 'symlink', target: 'a/c' });
+    expect(await tree.list('')).toEqual(['Z', 'a', 'a-b', 'link', 'ä']);
+    expect(await tree.list('a/c')).toEqual(['d']);
+    expect(await paths(tree, 'a')).toEqual(['a/b', 'a/c', 'a/c/d']);
+  });
+
+  it('has nothing below links, files and what is not there', async () => {
+    write({ 'real/file': 'x', plain: 'y' });
+    symlinkSync('real', join(root, 'link'));
+    symlinkSync('loop', join(root, 'loop'));
+    const { tree } = build();
+    for (const path of ['link/file', 'plain/x', 'nope', 'nope/x', 'loop/x', 'x'.repeat(300)]) {
+      expect(await tree.lookup(path), path).toBeUndefined();
+      expect(await tree.list(path), path).toBeUndefined();
+      expect(await paths(tree, path), path).toEqual([]);
+    }
+    expect(await tree.list('link')).toBeUndefined();
+    expect(await tree.list('plain')).toBeUndefined();
+  });
+
+  it('keeps names that are not UTF-8, and long nanoseconds', async () => {
+    const name = Buffer.from([0x66, 0xff, 0x6f]);
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/`), name]), 'odd');
+    const { tree } = build();
+    expect(await paths(tree)).toEqual(['f\udcffo']);
+    expect(await tree.digests(['f\udcffo'])).toEqual([sha('odd')]);
+    const [location] = await tree.locate(['f\udcffo']);
+    if (location?.kind !== 'context-file') throw new Error('no file');
+    expect(statSync(encodePath(location.path)).size).toBe(3);
+    execFileSync('touch', ['-d', '2001-02-03T04:05:06.123456789Z', join(root, 'stamp')]);
+    expect(await build().tree.lookup('stamp')).toMatchObject({ mtime: 981173106, mtimeNsec: 123456789 });
+  });
+
+  it('leaves sockets out and keeps fifos', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(join(root, 'socket'), resolve));
+    execFileSync('mkfifo', [join(root, 'fifo')]);
+    const { tree } = build();
+    expect(await paths(tree)).toEqual(['fifo']);
+    expect(await tree.lookup('socket')).toBeUndefined();
+    await expect(tree.digests(['fifo'])).rejects.toMatchObject({ code: 'source-missing' });
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('has the attributes that belong in an image', async () => {
+    write({ marked: 'x', plain: 'y' });
+    writeXattr(join(root, 'marked'), 'user.note', Buffer.from('hello'));
+    for (const { tree, close } of [build(), build()]) {
+      const entry = await tree.lookup('marked');
+      expect(entry?.type === 'file' && [...(entry.xattrs ?? [])]).toEqual([
+        ['user.note', new Uint8Array(Buffer.from('hello'))],
+      ]);
+      expect(await tree.lookup('plain')).toMatchObject({ xattrs: undefined });
+      await close();
+    }
+  });
+
+  it('names hard links after the first of a walk', async () => {
+    write({ 'b/one': 'x', 'c/lonely': 'x' });
+    mkdirSync(join(root, 'a'));
+    linkSync(join(root, 'b/one'), join(root, 'a/two'));
+    linkSync(join(root, 'b/one'), join(root, 'b/three'));
+    const { tree } = build();
+    const links = [...(await tree.walk(''))].map(([path, entry]) => [
+      path,
+      entry.type === 'file' ? entry.hardlink : 'dir',
+    ]);
+    expect(links).toEqual([
+      ['a', 'dir'],
+      ['a/two', undefined],
+      ['b', 'dir'],
+      ['b/one', 'a/two'],
+      ['b/three', 'a/two'],
+      ['c', 'dir'],
+      ['c/lonely', undefined],
+    ]);
+    const inside = [...(await tree.walk('b'))].map(([path, entry]) => [path, entry.type === 'file' && entry.hardlink]);
+    expect(inside).toEqual([
+      ['b/one', undefined],
+      ['b/three', 'b/one'],
+    ]);
+  });
+});
+
+describe('the ignore file', () => {
+  const table: readonly (readonly [string, readonly string[]])[] = [
+    ['', ['.dockerignore', 'a', 'a/keep', 'a/sub', 'a/sub/deep', 'b', 'b/x.log', 'c.log']],
+    ['a', ['.dockerignore', 'b', 'b/x.log', 'c.log']],
+    ['*.log', ['.dockerignore', 'a', 'a/keep', 'a/sub', 'a/sub/deep', 'b', 'b/x.log']],
+    ['**/*.log', ['.dockerignore', 'a', 'a/keep', 'a/sub', 'a/sub/deep', 'b']],
+    ['a\n!a/keep', ['.dockerignore', 'a', 'a/keep', 'b', 'b/x.log', 'c.log']],
+    ['*\n!a/sub/deep', ['a', 'a/sub', 'a/sub/deep']],
+    ['*\n!b/nothing', []],
+    ['*\n!**/*.log', ['b', 'b/x.log', 'c.log']],
+  ];
+  it.each(table)('%j', async (ignore, expected) => {
+    write({ '.dockerignore': ignore, 'a/keep': '', 'a/sub/deep': '', 'b/x.log': '', 'c.log': '' });
+    const all = await paths(build(ignore).tree);
+    expect(all).toEqual(expected);
+    // Looked up one by one, nothing listed before, the answer is the same.
+    for (const path of ['.dockerignore', 'a', 'a/keep', 'a/sub', 'a/sub/deep', 'b', 'b/x.log', 'c.log'].reverse()) {
+      const found = await build(ignore).tree.lookup(path);
+      expect(found !== undefined, path).toBe(expected.includes(path));
+    }
+  });
+
+  it('keeps us out of what it excludes', async () => {
+    write({ 'node_modules/x/y': '', a: '' });
+    const { tree } = build('node_modules');
+    const before = statSync(join(root, 'node_modules')).atimeMs;
+    await paths(tree);
+    expect(statSync(join(root, 'node_modules')).atimeMs).toBe(before);
+    await expect(tree.digests(['node_modules/x/y'])).rejects.toMatchObject({ code: 'source-missing' });
+  });
+});
+
+describe('explanations', () => {
+  beforeEach(() =>
+    write({ 'src/App.go': '', 'secret/key': '', 'config.yaml': '', 'a/keep': '', 'a/drop': '', 'x.log': '' }),
+  );
+  const ignore = '# comment\nsecret\n\na\n!a/keep\n*.log\n';
+  it.each([
+    ['secret/key', { kind: 'excluded', pattern: 'secret', line: 2 }],
+    ['secret', { kind: 'excluded', pattern: 'secret', line: 2 }],
+    ['a/drop', { kind: 'excluded', pattern: 'a', line: 4 }],
+    ['*.log', { kind: 'excluded', pattern: '*.log', line: 6 }],
+    ['src/app.go', { kind: 'similar', paths: ['src/App.go'] }],
+    ['SRC/App.go', { kind: 'similar', paths: ['src/App.go'] }],
+    ['config.yml', { kind: 'similar', paths: ['config.yaml'] }],
+    ['config', { kind: 'similar', paths: ['config.yaml'] }],
+    ['scr/App.go', { kind: 'similar', paths: ['src/App.go'] }],
+    ['entirely/else', { kind: 'absent' }],
+    ['*.txt', { kind: 'absent' }],
+    ['secre', { kind: 'absent' }],
+  ])('%s', async (path, expected) => {
+    expect(await build(ignore).tree.explain(path)).toMatchObject(expected);
+  });
+});
+
+describe('digests', () => {
+  async function settle(): Promise<void> {
+    // Files must be older than the moment of hashing for the cache to keep them.
+    const past = new Date(Date.now() - 60_000);
+    for (const path of await paths(build().tree)) lutimesSync(join(root, path), past, past);
+    await new Promise((resolve) => setTimeout(resolve, 80));
+  }
+
+  it('are of the content, each file read once in its life', async () => {
+    write({ one: 'content', 'two/three': 'more', empty: '' });
+    await settle();
+    const first = build();
+    expect(await first.tree.digests(['two/three', 'one', 'empty', 'one'])).toEqual([
+      sha('more'),
+      sha('content'),
+      sha(''),
+      sha('content'),
+    ]);
+    await first.tree.digests(['one']);
+    expect(hashed.sort()).toEqual(['empty', 'one', 'one', 'two/three']);
+    await first.close();
+
+    hashed = [];
+    const second = build();
+    expect(await second.tree.digests(['one', 'two/three'])).toEqual([sha('content'), sha('more')]);
+    expect(hashed).toEqual([]);
+    await second.close();
+  });
+
+  it('are new for a file that changed, whatever its time and size say', async () => {
+    write({ one: 'aaaa', two: 'x' });
+    await settle();
+    const first = build();
+    await first.tree.digests(['one', 'two']);
+    await first.close();
+    const { atime, mtime } = statSync(join(root, 'one'));
+    writeFileSync(join(root, 'one'), 'bbbb');
+    utimesSync(join(root, 'one'), atime, mtime);
+    hashed = [];
+    expect(await build().tree.digests(['one', 'two'])).toEqual([sha('bbbb'), sha('x')]);
+    expect(hashed).toEqual(['one']);
+  });
+
+  it('survive a renamed directory', async () => {
+    write({ 'old/one': 'aaaa' });
+    await settle();
+    const first = build();
+    await first.tree.digests(['old/one']);
+    await first.close();
+    renameSync(join(root, 'old'), join(root, 'new'));
+    hashed = [];
+    expect(await build().tree.digests(['new/one'])).toEqual([sha('aaaa')]);
+    expect(hashed).toEqual([]);
+  });
+
+  it('of many files come from threads, in order', async () => {
+    const files = Object.fromEntries(Array.from({ length: 12_000 }, (_, i) => [`d${i % 7}/f${i}`, String(i)]));
+    write(files);
+    const { tree } = build();
+    const asked = Object.keys(files);
+    expect(await tree.digests(asked)).toEqual(asked.map((path) => sha(files[path] ?? '')));
+  });
+
+  it('fail for a file that changes under the build', async () => {
+    write({ one: 'aaaa' });
+    const { tree } = build();
+    await tree.lookup('one');
+    writeFileSync(join(root, 'one'), 'longer than before');
+    await expect(tree.digests(['one'])).rejects.toMatchObject({
+      code: 'context',
+      message: expect.stringContaining(`${root}/one changed`) as string,
+    });
+    rmSync(join(root, 'one'));
+    await expect(tree.digests(['one'])).rejects.toMatchObject({ code: 'context' });
+  });
+
+  it('never follow a link that took the place of a file', async () => {
+    write({ one: 'aaaa', 'outside.txt': 'bbbb' });
+    const { tree } = build();
+    await tree.lookup('one');
+    rmSync(join(root, 'one'));
+    symlinkSync('outside.txt', join(root, 'one'));
+    await expect(tree.digests(['one'])).rejects.toMatchObject({ code: 'context' });
+  });
+});
+
+it('names the file that it may not read', async () => {
+  write({ 'open/a': '', 'closed/b': '', locked: 'x' });
+  chmodSync(join(root, 'closed'), 0);
+  chmodSync(join(root, 'locked'), 0);
+  // Root reads everything: a child without its rights asks the same questions.
+  const script = `
+    import { createFileHasher } from ${JSON.stringify(new URL('./hash-files.ts', import.meta.url).href)};
+    import { createLocalSources } from ${JSON.stringify(new URL('./local.ts', import.meta.url).href)};
+    if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); }
+    const store = { readStatCache: async () => undefined, writeStatCache: async () => undefined };
+    const local = createLocalSources({ contexts: new Map([['c', { directory: ${JSON.stringify(root)} }]]), store,
+      hasher: createFileHasher(), signal: new AbortController().signal });
+    const { files } = local.snapshot('c', process.argv.slice(1));
+    const failure = (e) => e.code + ' ' + e.message;
+    console.log(await files.digests(['locked']).catch(failure));
+    try { for (const _ of await files.walk('')); console.log('walked'); } catch (e) { console.log(failure(e)); }`;
+  for (const directory of [parent, root]) chmodSync(directory, 0o755);
+  const run = (...excludes: string[]): string[] =>
+    execFileSync(process.execPath, ['--input-type=module-typescript', '-e', script, ...excludes], { encoding: 'utf8' })
+      .trim()
+      .split('\n');
+  expect(run()).toEqual([
+    `permission ${root}/locked cannot be read: permission denied`,
+    `permission ${root}/closed cannot be read: permission denied`,
+  ]);
+  expect(run('closed')[1]).toBe('walked');
+  chmodSync(join(root, 'closed'), 0o700);
+});
+
+it.each([
+  ['nowhere', 'does not exist'],
+  ['file', 'is not a directory'],
+])('a context that is %s', (name, message) => {
+  writeFileSync(join(root, 'file'), '');
+  const local = createLocalSources({
+    contexts: new Map([['context', { directory: join(root, name) }]]),
+    store: {} as never,
+    hasher: createFileHasher(),
+    signal: new AbortController().signal,
+  });
+  expect(() => local.snapshot('context', [])).toThrow(
+    expect.objectContaining({ code: 'context', message: expect.stringContaining(message) as string }),
+  );
+  expect(() => local.snapshot('other', [])).toThrow(expect.objectContaining({ code: 'context' }));
+});

@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import type { ExactStat } from '../../sys/stat.ts';
+import { createStatCache } from './stat-cache.ts';
+
+const LATER = 2_000_000_000_000;
+
+function statOf(changes: Partial<ExactStat> = {}): ExactStat {
+  return {
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: 10,
+    nlink: 1,
+    dev: 5,
+    ino: 0x1_0000_0007n,
+    major: 0,
+    minor: 0,
+    mtime: 1_700_000_000,
+    mtimeNsec: 123_456_789,
+    ctime: 1_700_000_001,
+    ctimeNsec: 987_654_321,
+    ...changes,
+  };
+}
+
+const sha = (text: string): Buffer => createHash('sha256').update(text).digest();
+const digest = (text: string): string => `sha256:${sha(text).toString('hex')}`;
+
+function cacheWith(stat: ExactStat, asOf = LATER): Uint8Array {
+  const cache = createStatCache();
+  cache.setDigest(cache.record(stat), sha('a'), asOf);
+  return cache.encode();
+}
+
+describe('a record', () => {
+  it('comes back while nothing about the file changed', () => {
+    const cache = createStatCache(cacheWith(statOf()));
+    expect(cache.digest(cache.record(statOf()))).toBe(digest('a'));
+    // Neither matters to the content.
+    expect(cache.digest(cache.record(statOf({ mode: 0o600, uid: 7, nlink: 3 })))).toBe(digest('a'));
+    expect(cache.changed).toBe(false);
+  });
+
+  it.each<Partial<ExactStat>>([
+    { size: 11 },
+    { mtimeNsec: 123_456_790 },
+    { mtime: 1_700_000_001 },
+    { ctimeNsec: 987_654_322 },
+    { ctime: 1_700_000_002 },
+    { ino: 0x2_0000_0007n },
+    { ino: 0x1_0000_0008n },
+    { dev: 6 },
+  ])('does not count for the change %#', (change) => {
+    const cache = createStatCache(cacheWith(statOf()));
+    expect(cache.digest(cache.record(statOf(change)))).toBeUndefined();
+  });
+
+  it('is replaced by the next state of its file', () => {
+    const cache = createStatCache(cacheWith(statOf()));
+    const changed = statOf({ size: 11 });
+    cache.setDigest(cache.record(changed), sha('b'), LATER);
+    const next = createStatCache(cache.encode());
+    expect(next.digest(next.record(changed))).toBe(digest('b'));
+    expect(next.digest(next.record(statOf()))).toBeUndefined();
+  });
+});
+
+describe('a file that had just changed when it was read', () => {
+  const ctime = 1_700_000_001_987.654;
+  it.each([
+    ['at the same moment', ctime, undefined],
+    ['a tick before', ctime + 20, undefined],
+    ['from the future', ctime - 10_000, undefined],
+    ['well before', ctime + 100, digest('a')],
+  ])('%s', (_, asOf, expected) => {
+    const cache = createStatCache(cacheWith(statOf(), asOf));
+    expect(cache.digest(cache.record(statOf()))).toBe(expected);
+  });
+
+  it('on a file system of whole seconds is trusted later', () => {
+    const coarse = statOf({ ctimeNsec: 0 });
+    const seen = (asOf: number): string | undefined => {
+      const cache = createStatCache(cacheWith(coarse, asOf));
+      return cache.digest(cache.record(coarse));
+    };
+    expect(seen(1_700_000_002_500)).toBeUndefined();
+    expect(seen(1_700_000_004_000)).toBe(digest('a'));
+  });
+
+  it('is known to the process that read it all the same', () => {
+    const cache = createStatCache();
+    const record = cache.record(statOf());
+    cache.setDigest(record, sha('a'), ctime);
+    expect(cache.digest(cache.record(statOf()))).toBe(digest('a'));
+  });
+});
+
+it('keeps many records, and what is known of each', () => {
+  const cache = createStatCache();
+  for (let i = 0; i < 20_000; i++) {
+    const record = cache.record(statOf({ ino: BigInt(i) * 4096n + (BigInt(i % 3) << 40n) }));
+    if (i % 2 === 0) cache.setDigest(record, sha(String(i)), LATER);
+    if (i % 3 === 0) cache.setPlain(record, LATER);
+  }
+  const next = createStatCache(cache.encode());
+  for (let i = 0; i < 20_000; i++) {
+    const record = next.record(statOf({ ino: BigInt(i) * 4096n + (BigInt(i % 3) << 40n) }));
+    expect(next.digest(record)).toBe(i % 2 === 0 ? digest(String(i)) : undefined);
+    expect(next.isPlain(record)).toBe(i % 3 === 0);
+  }
+  expect(next.changed).toBe(false);
+});
+
+it('forgets what no build has used for long', () => {
+  let bytes = cacheWith(statOf());
+  for (let build = 0; build < 20; build++) {
+    const cache = createStatCache(bytes);
+    cache.setDigest(cache.record(statOf({ ino: 99n })), sha('b'), LATER);
+    bytes = cache.encode();
+  }
+  const cache = createStatCache(bytes);
+  expect(cache.digest(cache.record(statOf()))).toBeUndefined();
+  expect(cache.digest(cache.record(statOf({ ino: 99n })))).toBe(digest('b'));
+});
+
+it.each<readonly [string, (bytes: Uint8Array) => Uint8Array]>([
+  ['nothing', () => new Uint8Array(0)],
+  ['a part', (bytes) => bytes.subarray(0, bytes.length - 1)],
+  ['a flipped bit', (bytes) => bytes.map((byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte))],
+  ['another format', (bytes) => bytes.map((byte, i) => (i === 4 ? byte + 1 : byte))],
+  ['noise', () => new Uint8Array(120).fill(7)],
+])('takes %s for an empty cache', (_, damage) => {
+  const cache = createStatCache(damage(cacheWith(statOf())));
+  expect(cache.digest(cache.record(statOf()))).toBeUndefined();
+});

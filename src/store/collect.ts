@@ -5,6 +5,7 @@ import type { Database } from './database.ts';
 import { isOfBlock } from './layer-ids.ts';
 import type { StoreLayout } from './layout.ts';
 import { findDeadLeases } from './lease.ts';
+import { LOST_FILES } from './settle.ts';
 
 /**
  * In steps of about a millisecond. Whoever stops early, or dies, leaves the rest to the next process. Errors of single
@@ -25,8 +26,20 @@ export function* collectDead(layout: StoreLayout, db: Database): Generator<void,
         lease.leave();
       }
     }
+    yield* removeLostFiles(layout);
   } finally {
     for (const lease of dead.slice(current)) lease.leave();
+  }
+}
+
+function* removeLostFiles(layout: StoreLayout): Generator<void, void> {
+  for (const name of readdirSync(layout.temp)) {
+    if (!name.startsWith(LOST_FILES)) continue;
+    try {
+      yield* removeTreeSteps(`${layout.temp}/${name}`);
+    } catch {
+      // Another process removes it at the same time, or the next one tries again.
+    }
   }
 }
 

@@ -20,8 +20,10 @@ export interface Settlement {
   /**
    * Syncs the file system on another thread, when there is something to settle and it will not take long: a process
    * cannot end while a thread of it waits for the disk.
+   *
+   * @param quick Whether it will not take long; absent = found out.
    */
-  settle(): Promise<void>;
+  settle(quick?: boolean): Promise<void>;
 }
 
 type Range = readonly [first: number, last: number];
@@ -49,9 +51,9 @@ export function openSettlement(db: Database, layout: StoreLayout, bootId: string
 
   return {
     isSuspect: (seq) => ranges.some(([first, last]) => seq >= first && seq <= last),
-    async settle() {
+    async settle(quick = isQuickToSync(layout)) {
       const seq = metaNumber(db, 'seq');
-      if (seq <= metaNumber(db, 'settled') || !isQuickToSync(layout)) return;
+      if (!quick || seq <= metaNumber(db, 'settled')) return;
       const fd = openSync(layout.root, 'r');
       try {
         if (!(await syncfsAsync(fd))) return;
@@ -74,6 +76,9 @@ function isQuickToSync(layout: StoreLayout): boolean {
   return [...waiting].reduce((sum, [, kib]) => sum + Number(kib), 0) < LITTLE_DIRTY;
 }
 
+/** Single files that nobody asked for between two starts of the machine; removed with what dead processes left. */
+export const LOST_FILES = 'files-';
+
 /** The machine was started again: all after the last settled batch is suspect, and all single files are. */
 function noteSuspects(db: Database, layout: StoreLayout): void {
   const seq = metaNumber(db, 'seq');
@@ -85,7 +90,7 @@ function noteSuspects(db: Database, layout: StoreLayout): void {
     // Batches of this boot are beyond the range.
     db.get(`UPDATE meta SET value = ? WHERE key = 'settled' RETURNING key`, seq);
   }
-  if (existsSync(layout.suspectFiles)) renameSync(layout.suspectFiles, `${layout.temp}/files-${seq}-${Date.now()}`);
+  if (existsSync(layout.suspectFiles)) renameSync(layout.suspectFiles, `${layout.temp}/${LOST_FILES}${seq}`);
   if (existsSync(layout.files)) renameSync(layout.files, layout.suspectFiles);
 }
 

@@ -131,20 +131,44 @@ describe('what we did not write is refused', () => {
     );
   });
 
+  /** Encodes good paths, then puts others of the same length into their place. */
+  function forge(good: readonly string[], bad: readonly string[]): Uint8Array {
+    const bytes = Buffer.from(encodeTree(new Map(good.map((path) => [path, { type: 'whiteout' }]))));
+    const at = bytes.indexOf(good.join('\0'));
+    bytes.write(bad.join('\0'), at);
+    bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8);
+    return bytes;
+  }
+
   test.each([['../x'], ['a/../b'], ['..'], ['.'], ['a/.'], ['/a'], ['a/'], ['a//b']])('the path %j', (path) => {
-    for (const before of ['', 'A']) {
-      const tree: Tree = new Map<string, TreeEntry>([
-        [before, { type: 'directory', ...META }],
-        [path, { type: 'whiteout' }],
-      ]);
-      expect(() => decodeTree(encodeTree(tree))).toThrow(/not clean|out of order/);
+    const good = 'x'.repeat(path.length);
+    for (const around of [[], ['A'], ['A', 'B/C']]) {
+      expect(() => decodeTree(forge([...around, good, 'z'], [...around, path, 'z']))).toThrow(/not clean/);
     }
-    expect(() => decodeTree(encodeTree(new Map([[path, { type: 'whiteout' }]])))).toThrow(/not clean/);
+    const tree: Tree = new Map([[path, { type: 'whiteout' }]]);
+    expect(() => encodeTree(tree)).toThrow(expect.objectContaining({ code: 'internal' }) as BuildError);
   });
 
-  test.each([[['b', 'a']], [['a-b', 'a/b']], [['a/b', 'a/a']], [['d/b', 'd/b/c', 'd/a']]])('the order %j', (paths) => {
-    const tree: Tree = new Map(paths.map((path) => [path, { type: 'whiteout' }]));
-    expect(() => decodeTree(encodeTree(tree))).toThrow(/out of order/);
+  test.each([[['b', 'a']], [['a-b', 'a/b']], [['a/b', 'a/a']], [['d/b', 'd/b/c', 'd/a']], [['a/b', 'a/b']]])(
+    'the order %j',
+    (paths) => {
+      const good = paths.map((path, i) => String.fromCharCode(0x61 + i) + path.slice(1).replaceAll('/', 'x'));
+      expect(() => decodeTree(forge(good, paths))).toThrow(/out of order/);
+      if (new Set(paths).size < paths.length) return;
+      const tree: Tree = new Map(paths.map((path) => [path, { type: 'whiteout' }]));
+      expect(() => encodeTree(tree)).toThrow(/out of order/);
+    },
+  );
+
+  test.each([
+    { mode: 0o10000 },
+    { mode: -1 },
+    { mtime: 1.5 },
+    { mtime: Infinity },
+    { mtimeNsec: 1_000_000_000 },
+    { mtimeNsec: -1 },
+  ])('%j is not written', (fields) => {
+    expect(() => encodeTree(new Map([['a', { type: 'fifo', ...META, ...fields }]]))).toThrow(/impossible/);
   });
 
   test('another version says so', () => {
@@ -161,6 +185,6 @@ test('NUL in a path or link is refused when it is written', () => {
 
 test('a hard link to nothing is a bug of the writer', () => {
   expect(() => encodeTree(new Map([['a', { type: 'file', ...META, size: 0, hardlink: 'b' }]]))).toThrow(
-    /not in the tree/,
+    /which is not in it/,
   );
 });

@@ -9,7 +9,8 @@
  */
 import { crc32 } from 'node:zlib';
 import { BuildError, type Digest, type Tree, type TreeEntry } from '../contracts/index.ts';
-import { compareTreePaths } from './tree-order.ts';
+import { findPathProblem } from './tree-order.ts';
+import { encodeXattrs, readXattrSets } from './tree-xattrs.ts';
 
 const MAGIC = 0x52544c53; // "SLTR"
 const VERSION = 1;
@@ -26,7 +27,10 @@ const SECTIONS = 13;
 
 const TYPE_CODES: ReadonlyMap<TreeEntry['type'], number> = new Map(TYPES.map((type, code) => [type, code]));
 
-/** Errors: `hostile` when a path or link text contains a NUL character, which no Linux file system can hold. */
+/**
+ * Errors: `hostile` when a path or link text contains a NUL character, which no Linux file system can hold; `internal`
+ * when it is no tree: out of order, a path that is not clean, a hard link to nothing, an impossible mode or time.
+ */
 export function encodeTree(tree: Tree): Uint8Array {
   const count = tree.size;
   const kinds = new Uint8Array(count);
@@ -54,6 +58,8 @@ export function encodeTree(tree: Tree): Uint8Array {
       gids[i] = entry.gid;
       mtimes[i] = entry.mtime;
       nanoseconds[i] = entry.mtimeNsec;
+      if (!isPossible(entry.mode, entry.mtime, entry.mtimeNsec))
+        throw malformed(`${path} has an impossible mode or time`);
       if (entry.xattrs !== undefined && entry.xattrs.size > 0) {
         kind |= HAS_XATTRS;
         encodeXattrs(entry.xattrs, xattrs);
@@ -74,10 +80,7 @@ export function encodeTree(tree: Tree): Uint8Array {
           positions ??= positionsOf(tree);
           const first = positions.get(entry.hardlink);
           if (first === undefined) {
-            throw new BuildError({
-              code: 'internal',
-              message: `hard link ${path} names ${entry.hardlink}, which is not in the tree`,
-            });
+            throw malformed(`hard link ${path} names ${entry.hardlink}, which is not in it`);
           }
           links.push(first);
         }
@@ -98,6 +101,8 @@ export function encodeTree(tree: Tree): Uint8Array {
   }
 
   const pathText = joinTexts(paths);
+  const problem = findPathProblem(paths, pathText.text);
+  if (problem !== undefined) throw malformed(problem);
   const targetText = joinTexts(targets);
   const sections: Uint8Array[] = [
     pathText.bytes,
@@ -164,8 +169,9 @@ function readSections(count: number, flags: number, sections: readonly Buffer[])
   let symlinks = 0;
   for (const kind of kinds) if ((kind & TYPE_MASK) === 2) symlinks++;
   const targets = splitTexts(section(11).toString((flags & TARGETS_UTF16) !== 0 ? 'utf16le' : 'utf8'), symlinks);
-  const xattrs = new XattrReader(section(12));
-  checkPaths(paths, pathText);
+  const nextXattrs = readXattrSets(section(12), () => damaged('attributes are missing'));
+  const problem = findPathProblem(paths, pathText);
+  if (problem !== undefined) throw damaged(problem);
 
   const tree = new Map<string, TreeEntry>();
   let nextSize = 0;
@@ -178,12 +184,11 @@ function readSections(count: number, flags: number, sections: readonly Buffer[])
     const path = paths[i] ?? '';
     const mode = modes[i] ?? 0;
     const mtimeNsec = nanoseconds[i] ?? 0;
-    if (mode > 0o7777 || mtimeNsec > 999_999_999) throw damaged(`${path} has an impossible mode or time`);
     const mtime = mtimes[i] ?? 0;
-    if (!Number.isSafeInteger(mtime)) throw damaged(`${path} has an impossible time`);
+    if (!isPossible(mode, mtime, mtimeNsec)) throw damaged(`${path} has an impossible mode or time`);
     const uid = uids[i] ?? 0;
     const gid = gids[i] ?? 0;
-    const attributes = (kind & HAS_XATTRS) === 0 ? undefined : xattrs.next();
+    const attributes = (kind & HAS_XATTRS) === 0 ? undefined : nextXattrs();
     let entry: TreeEntry;
     const type = TYPES[kind & TYPE_MASK];
     switch (type) {
@@ -262,20 +267,24 @@ function aligned(section: Buffer, width: number, count?: number): ArrayBuffer {
   return copy.buffer;
 }
 
-function joinTexts(texts: readonly string[]): { readonly bytes: Uint8Array; readonly utf16: boolean } {
-  const joined = texts.join('\0');
-  for (const text of texts) {
-    if (text.includes('\0')) {
+function joinTexts(texts: readonly string[]): {
+  readonly text: string;
+  readonly bytes: Uint8Array;
+  readonly utf16: boolean;
+} {
+  const text = texts.join('\0');
+  for (const one of texts) {
+    if (one.includes('\0')) {
       throw new BuildError({
         code: 'hostile',
-        message: `a path or link contains a NUL character: ${JSON.stringify(text)}`,
+        message: `a path or link contains a NUL character: ${JSON.stringify(one)}`,
       });
     }
   }
-  const utf8 = Buffer.from(joined, 'utf8');
+  const utf8 = Buffer.from(text, 'utf8');
   // Lone surrogates became U+FFFD: the text did not survive.
-  const lossy = utf8.length !== joined.length && utf8.toString('utf8') !== joined;
-  return lossy ? { bytes: Buffer.from(joined, 'utf16le'), utf16: true } : { bytes: utf8, utf16: false };
+  const lossy = utf8.length !== text.length && utf8.toString('utf8') !== text;
+  return lossy ? { text, bytes: Buffer.from(text, 'utf16le'), utf16: true } : { text, bytes: utf8, utf16: false };
 }
 
 function splitTexts(text: string, count: number): readonly string[] {
@@ -288,69 +297,12 @@ function splitTexts(text: string, count: number): readonly string[] {
   return texts;
 }
 
-/** Clean, relative and in tree order; then no path occurs twice either. One pass of native code over all, then one over neighbours. */
-function checkPaths(paths: readonly string[], text: string): void {
-  const below = paths[0] === '' ? text.slice(1) : text;
-  if (below !== '' && UNCLEAN.test(below)) throw damaged('a path in it is not clean');
-  const plain = !SURROGATES.test(text);
-  let before: string | undefined;
-  // Most entries lie in the directory of the one before them: compare their names only, natively.
-  let directory = '';
-  for (const path of paths) {
-    if (before !== undefined) {
-      const sibling = plain && path.startsWith(directory) && !path.includes('/', directory.length);
-      if (sibling && before.startsWith(directory) && !before.includes('/', directory.length)) {
-        if (before >= path) throw damaged(`${JSON.stringify(path)} is out of order`);
-      } else {
-        if (compareTreePaths(before, path) >= 0) throw damaged(`${JSON.stringify(path)} is out of order`);
-        directory = path.slice(0, path.lastIndexOf('/') + 1);
-      }
-    }
-    before = path;
-  }
+function isPossible(mode: number, mtime: number, mtimeNsec: number): boolean {
+  return (mode & ~0o7777) === 0 && Number.isSafeInteger(mtime) && mtimeNsec >= 0 && mtimeNsec <= 999_999_999;
 }
 
-/** An empty, `.` or `..` component anywhere in paths joined with NUL. */
-const UNCLEAN = /(?:^|[\0/])\.{0,2}(?:[\0/]|$)/;
-const SURROGATES = /[\ud800-\udfff]/;
-
-/** u16 count, then for each: u16 length of the name, u32 length of the value, name (UTF-8), value. */
-function encodeXattrs(xattrs: ReadonlyMap<string, Uint8Array>, into: Uint8Array[]): void {
-  const head = Buffer.alloc(2);
-  head.writeUInt16LE(xattrs.size);
-  into.push(head);
-  for (const [name, value] of xattrs) {
-    const nameBytes = Buffer.from(name, 'utf8');
-    const lengths = Buffer.alloc(6);
-    lengths.writeUInt16LE(nameBytes.length, 0);
-    lengths.writeUInt32LE(value.length, 2);
-    into.push(lengths, nameBytes, value);
-  }
-}
-
-class XattrReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  next(): ReadonlyMap<string, Uint8Array> {
-    const count = this.#take(2).readUInt16LE();
-    const found = new Map<string, Uint8Array>();
-    for (let i = 0; i < count; i++) {
-      const lengths = this.#take(6);
-      const name = this.#take(lengths.readUInt16LE(0)).toString('utf8');
-      found.set(name, new Uint8Array(this.#take(lengths.readUInt32LE(2))));
-    }
-    return found;
-  }
-
-  #take(length: number): Buffer {
-    if (this.#at + length > this.#bytes.length) throw damaged('attributes are missing');
-    return this.#bytes.subarray(this.#at, (this.#at += length));
-  }
+function malformed(why: string): BuildError {
+  return new BuildError({ code: 'internal', message: `a tree that is none cannot be stored: ${why}` });
 }
 
 function damaged(why: string): BuildError {

@@ -132,10 +132,11 @@ function checkExternal(
   if (!/^[A-Za-z0-9_-]+$/.test(name) || WELL_KNOWN_IMAGES.has(name.toLowerCase())) return;
   if (isContext(name, options)) return;
   const image = `to copy from the image, write --from=docker.io/library/${name.toLowerCase()}`;
-  const near = nearest(
-    name,
-    graph.stages.flatMap(({ stage, index }) => (stage.name !== undefined && index < node.index ? stage.name : [])),
+  // Of one or two letters, every other such name is near.
+  const named = graph.stages.flatMap(({ stage, index }) =>
+    stage.name !== undefined && stage.name.length > 2 && index < node.index ? stage.name : [],
   );
+  const near = name.length > 2 ? nearest(name, named) : undefined;
   if (near !== undefined) {
     throw new BuildError({
       code: 'stage',

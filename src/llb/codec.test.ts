@@ -16,9 +16,12 @@ const schemas = new Map(
     .map((schema) => [schema.name, schema]),
 );
 
-/** Keys that sort otherwise by UTF-16 units than by UTF-8 bytes, and one that is special in JavaScript. */
+/**
+ * Keys that sort otherwise by UTF-16 units than by UTF-8 bytes, and one that is special in JavaScript. Not those that
+ * look like array indices: the library cannot hold them in another order than ascending.
+ */
 const key = fc.oneof(
-  fc.string({ unit: 'grapheme', maxLength: 4 }),
+  fc.string({ unit: 'grapheme', maxLength: 4 }).map((text) => (/^\d+$/.test(text) ? `n${text}` : text)),
   fc.constantFrom('\u{1F600}', '\uFFFD', '\uE000', '__proto__', ''),
 );
 
@@ -121,6 +124,15 @@ describe('codec', () => {
       );
     },
   );
+
+  it('sorts map keys that look like numbers as text', () => {
+    const bytes = encode(ours.SourceOp, { attrs: { 10: 'a', 9: 'b', '': 'c' } });
+    expect(
+      Buffer.from(bytes)
+        .toString('latin1')
+        .replaceAll(/[^0-9abc]/g, ''),
+    ).toBe('c10a9b');
+  });
 
   it('reads what the library reads, fields in any order and twice', () => {
     fc.assert(

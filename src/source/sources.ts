@@ -2,6 +2,7 @@ import { BuildError } from '../contracts/index.ts';
 import type { BuildEvent, Digest, Layer, LayerId, SourceLocation, WorkContext } from '../contracts/index.ts';
 import { chainId, digestOf, referenceToString, snapshotOf } from '../image/index.ts';
 import type { Download, HttpDeps } from './http.ts';
+import { isTrusted } from './layer-blob.ts';
 import { createStoreLayer } from './layer.ts';
 import type { LayerDeps } from './layer.ts';
 import { findLayoutImage, findRegistryImage, imageReference } from './image/resolve.ts';
@@ -101,8 +102,11 @@ export function createSources(options: SourcesOptions): Sources {
     if (diffId === undefined || descriptor === undefined) throw new RangeError(`no layer ${index}`);
     const { mediaType, digest, size, annotations } = descriptor;
     const id = store.findLayer({ diffId }) ?? store.newLayer();
-    const known = store.layer(id)?.blobs.find((blob) => blob.digest === digest);
-    if (known?.repositories.includes(image.origin) !== true) {
+    const row = store.layer(id);
+    const known = row?.blobs.find((blob) => blob.digest === digest);
+    // Where the layer is at hand, another blob that an image claims to be the same could only do harm.
+    const isAtHand = row !== undefined && (row.hasDir || row.blobs.some((blob) => isTrusted(blob, layerDeps)));
+    if (known === undefined ? !isAtHand : !known.repositories.includes(image.origin)) {
       const blob = { mediaType, digest, size, diffId, annotations, repository: image.origin };
       store.saveLayer(id, { diffId, blob });
     }

@@ -1,7 +1,7 @@
 import type { FileTree, Layer, NodeEntry, TreeEntry, TreePath } from '../../contracts/index.ts';
 import { saveFileLayer, type LayerDeps } from './file-layer.ts';
 import { parentPath } from './path.ts';
-import type { Origin } from './staged-tree.ts';
+import type { Origin } from './origins.ts';
 
 /** One for each context and path of it, however many steps mount it. */
 const made = new WeakMap<FileTree, Map<string, Promise<Layer>>>();

@@ -14,7 +14,7 @@ import { baseName, cleanDestination, joinPath, parentPath, resolveDestination, s
 import { linkGroup } from './select.ts';
 import type { SelectedRow, SelectedSource, Selection } from './select.ts';
 import { StagedTree } from './staged-tree.ts';
-import type { Origin } from './staged-tree.ts';
+import type { Origin } from './origins.ts';
 
 /** Of directories that a copy makes on its way, without a numeric `--chmod`. */
 const DIRECTORY_MODE = 0o755;

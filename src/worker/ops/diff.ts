@@ -1,7 +1,8 @@
 import type { FileEntry, FileTree, NodeEntry, TreeEntry, TreePath } from '../../contracts/index.ts';
 import { compareTreePaths } from '../../store/index.ts';
-import { sameEntry } from './staged-tree.ts';
-import type { Origin, StagedLayer } from './staged-tree.ts';
+import type { Origin } from './origins.ts';
+import { sameEntry } from './same-entry.ts';
+import type { StagedLayer } from './staged-tree.ts';
 
 /** A file that is in both trees with equal metadata: content decides. */
 interface Candidate {

@@ -2,8 +2,9 @@
 import type { ContentLocation, Digest, Layer, LayerBlob, LayerId, Tree, TreePath } from '../../contracts/index.ts';
 import type { Sources } from '../../source/index.ts';
 import type { Store } from '../../store/index.ts';
-import { askOrigins, noFile } from './staged-tree.ts';
-import type { Origin, StagedLayer } from './staged-tree.ts';
+import { askOrigins, noFile } from './origins.ts';
+import type { Origin } from './origins.ts';
+import type { StagedLayer } from './staged-tree.ts';
 
 /** What layers are kept with. */
 export interface LayerDeps {

@@ -11,12 +11,10 @@ import type {
   TreePath,
 } from '../../contracts/index.ts';
 import { compareTreePaths } from '../../store/index.ts';
+import { askOrigins, noFile } from './origins.ts';
+import type { Origin, Question } from './origins.ts';
 import { joinPath, parentPath } from './path.ts';
-
-/** Where the bytes of a staged file come from. */
-export type Origin =
-  | { readonly kind: 'tree'; readonly tree: FileTree; readonly path: TreePath }
-  | { readonly kind: 'fixed'; readonly location: ContentLocation };
+import { sameEntry } from './same-entry.ts';
 
 /** A finished layer: its own entries, and the origin of each regular file (of hard links: of the first name). */
 export interface StagedLayer {
@@ -295,41 +293,6 @@ export class StagedTree implements FileTree {
   }
 }
 
-type Question<T> = { readonly value: T } | { readonly tree: FileTree; readonly path: TreePath };
-
-/** Groups questions about file content by the tree that answers, one call a tree, answers in the order asked. */
-export async function askOrigins<T>(
-  questions: readonly Question<T>[],
-  ask: (tree: FileTree, paths: readonly TreePath[]) => Promise<readonly T[]>,
-): Promise<readonly T[]> {
-  const answers = new Array<T>(questions.length);
-  const batches = new Map<FileTree, { readonly at: number[]; readonly paths: TreePath[] }>();
-  questions.forEach((question, i) => {
-    if ('value' in question) {
-      answers[i] = question.value;
-      return;
-    }
-    let batch = batches.get(question.tree);
-    if (batch === undefined) batches.set(question.tree, (batch = { at: [], paths: [] }));
-    batch.at.push(i);
-    batch.paths.push(question.path);
-  });
-  await Promise.all(
-    Array.from(batches, async ([tree, { at, paths }]) => {
-      const values = await ask(tree, paths);
-      at.forEach((position, i) => {
-        const value = values[i];
-        if (value !== undefined) answers[position] = value;
-      });
-    }),
-  );
-  return answers;
-}
-
-export function noFile(path: TreePath): BuildError {
-  return new BuildError({ code: 'source-missing', message: `/${path} is not a regular file` });
-}
-
 function addChild(children: Map<TreePath, Set<string>>, path: TreePath): void {
   const parent = parentPath(path);
   const name = path.slice(parent === '' ? 0 : parent.length + 1);
@@ -354,33 +317,6 @@ export function sortTree(entries: ReadonlyMap<TreePath, TreeEntry>): Tree {
   return entries;
 }
 
-/** Same but for times of directories and content of files. Directory times are no change, as in BuildKit's diff. */
-export function sameEntry(a: NodeEntry, b: NodeEntry): boolean {
-  if (a.type !== b.type || a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid) return false;
-  if (!sameXattrs(a.xattrs, b.xattrs)) return false;
-  if (a.type === 'directory') return true;
-  if (a.mtime !== b.mtime || a.mtimeNsec !== b.mtimeNsec) return false;
-  if (a.type === 'file') return b.type === 'file' && a.size === b.size;
-  if (a.type === 'symlink') return b.type === 'symlink' && a.target === b.target;
-  if (a.type === 'char-device' || a.type === 'block-device') {
-    return b.type === a.type && a.major === b.major && a.minor === b.minor;
-  }
-  return true;
-}
-
 function mayBeSame(a: FileEntry, b: FileEntry): boolean {
   return a.hardlink === undefined && b.hardlink === undefined && sameEntry(a, b);
 }
-
-function sameXattrs(a: NodeEntry['xattrs'], b: NodeEntry['xattrs']): boolean {
-  const x = a ?? NO_XATTRS;
-  const y = b ?? NO_XATTRS;
-  if (x.size !== y.size) return false;
-  for (const [name, value] of x) {
-    const other = y.get(name);
-    if (other === undefined || Buffer.compare(value, other) !== 0) return false;
-  }
-  return true;
-}
-
-const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();

@@ -20,6 +20,8 @@ const result = await build({
   format: 'esm',
   platform: 'node',
   target: 'node22',
+  // ES modules keep their named exports when they are imported dynamically.
+  mainFields: ['module', 'main'],
   // Native code, and a client that is loaded only for the network, stay packages of their own.
   external: ['koffi', 'undici'],
   sourcemap: 'linked',

@@ -6,7 +6,15 @@ import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../sr
 import { runCommand } from '../src/cli/run.ts';
 import { versionCommand } from '../src/cli/version.ts';
 
-const COMMANDS: readonly Command[] = [buildCommand, imagesCommand, inspectCommand, historyCommand, runCommand, rmiCommand, versionCommand];
+const COMMANDS: readonly Command[] = [
+  buildCommand,
+  imagesCommand,
+  inspectCommand,
+  historyCommand,
+  runCommand,
+  rmiCommand,
+  versionCommand,
+];
 const FILE = new URL('../docs/cli.md', import.meta.url);
 
 const text = `# The command line

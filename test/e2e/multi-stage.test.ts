@@ -30,10 +30,10 @@ describe('a multi-stage Dockerfile', () => {
     const context = bench.context('simple', { Dockerfile: DOCKERFILE, 'input.txt': 'made of two stages\n' });
     const args = ['build', '--build-context', `busybox=${base}`, '-t', 'simple', '--progress', 'plain', context];
     const first = await bench.run(args);
-    expect(first.stderr).toContain('[build 4/4] RUN tr a-z A-Z');
+    expect(first.stderr).toContain('[build 3/4] RUN tr a-z A-Z');
     expect(first).toMatchObject({ code: 0 });
     expect(first.stderr).not.toContain('exit 1');
-    expect(first.stderr).toMatch(/build: .* built, 19 B shipped/);
+    expect(first.stderr).toMatch(/^build .* built, 19 B shipped$/m);
 
     const ran = await bench.run(['run', '--rm', 'simple']);
     expect(ran).toMatchObject({ code: 0, stdout: 'MADE OF TWO STAGES\n' });
@@ -41,7 +41,7 @@ describe('a multi-stage Dockerfile', () => {
 
     const second = await bench.run(args);
     expect(second.code).toBe(0);
-    expect(second.stderr).toMatch(/\[stage-2 2\/2\] COPY --from=build[^\n]*\n#\d+ CACHED/);
+    expect(second.stderr).toMatch(/\[stage-2 \d\/2\] COPY --from=build[^\n]*\n#\d+ CACHED/);
     expect(second.stderr).not.toMatch(/DONE .*\n.*RUN tr/);
   });
 
@@ -50,7 +50,7 @@ describe('a multi-stage Dockerfile', () => {
 RUN echo ${comment} >/dev/null; echo same > /same
 FROM busybox
 COPY --from=build /same /same
-RUN cat /same > /seen && date +%N > /stamp
+RUN cat /same > /seen && cat /proc/sys/kernel/random/uuid > /stamp
 `;
     const one = bench.context('content', { Dockerfile: dockerfile('one') });
     await bench.run(['build', '--build-context', `busybox=${base}`, '-t', 'content', one]);
@@ -67,11 +67,13 @@ RUN cat /same > /seen && date +%N > /stamp
     ]);
     expect(again.stderr).toContain('RUN echo two');
     expect((await bench.run(['run', 'content', 'cat', '/stamp'])).stdout).toBe(stamp);
-    expect(stamp).toMatch(/^\d+\n$/);
+    expect(stamp).toMatch(/^[0-9a-f-]{36}\n$/);
   });
 
   it('runs what --no-cache says although it is known', async () => {
-    const context = bench.context('nocache', { Dockerfile: 'FROM busybox\nRUN date +%N > /stamp\n' });
+    const context = bench.context('nocache', {
+      Dockerfile: 'FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /stamp\n',
+    });
     const args = ['build', '--build-context', `busybox=${base}`, '-t', 'nocache', context];
     await bench.run(args);
     const stamp = (await bench.run(['run', 'nocache', 'cat', '/stamp'])).stdout;

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const SLIPWAY = fileURLToPath(new URL('../../bin/slipway.js', import.meta.url));
+/** The command as npm installs it. */
+export const SLIPWAY = fileURLToPath(new URL('../../bin/slipway.js', import.meta.url));
 
 export interface CliResult {
   readonly code: number | null;

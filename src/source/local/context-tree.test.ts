@@ -308,12 +308,20 @@ describe('digests', () => {
     expect(hashed).toEqual([]);
   });
 
-  it('of many files come from threads, in order', async () => {
-    const files = Object.fromEntries(Array.from({ length: 12_000 }, (_, i) => [`d${i % 7}/f${i}`, String(i)]));
-    write(files);
-    const { tree } = build();
-    const asked = Object.keys(files);
-    expect(await tree.digests(asked)).toEqual(asked.map((path) => sha(files[path] ?? '')));
+  it('come from threads in the order asked', async () => {
+    const files = Array.from({ length: 300 }, (_, i) => ({ path: join(root, `f${i}`), text: 'x'.repeat(i * 100) }));
+    for (const { path, text } of files) writeFileSync(path, text);
+    const hasher = createFileHasher(0);
+    const asked = files.map(({ path, text }) => ({ path, size: text.length })).reverse();
+    const { signal } = new AbortController();
+    const hashes = await hasher.hash(asked, signal);
+    expect(hashes.map((hash) => `sha256:${Buffer.from(hash).toString('hex')}`)).toEqual(
+      files.map(({ text }) => sha(text)).reverse(),
+    );
+    const missing = { path: join(root, 'nope'), size: 0 };
+    await expect(hasher.hash([...asked, missing], signal)).rejects.toMatchObject({ code: 'context' });
+    expect(await hasher.hash(asked.slice(0, 1), signal)).toEqual(hashes.slice(0, 1));
+    await hasher.close();
   });
 
   it('fail for a file that changes under the build', async () => {

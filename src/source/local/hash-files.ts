@@ -43,14 +43,15 @@ const INLINE_COST_MAX = 60e6;
 const BATCH_COST = 20e6;
 const THREADS_MAX = 8;
 
-export function createFileHasher(): FileHasher {
+/** @param inlineCostMax Nanoseconds of estimated work up to which no thread is used. */
+export function createFileHasher(inlineCostMax = INLINE_COST_MAX): FileHasher {
   const threads: Worker[] = [];
 
   return {
     async hash(files, signal) {
       const results = new Array<Uint8Array>(files.length);
       const cost = files.reduce((sum, file) => sum + costOf(file), 0);
-      if (cost <= INLINE_COST_MAX) {
+      if (cost <= inlineCostMax) {
         for (const [i, file] of files.entries()) results[i] = checked(file, hashFile(file.path));
         return results;
       }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxLayout } from '../support/base-image.ts';
@@ -14,7 +15,7 @@ afterAll(() => bench.dispose());
 
 interface Mistake {
   readonly name: string;
-  readonly files: Readonly<Record<string, string>>;
+  readonly files: Readonly<Record<string, string | Uint8Array>>;
   readonly args?: readonly string[];
   readonly code?: number;
   /** All of these are said. */
@@ -133,6 +134,23 @@ describe('a mistake', () => {
     const result = spawnSync('unshare', ['-m', 'sh', '-c', hide, 'sh', ...command], { env, encoding: 'utf8' });
     expect(result.status, result.stderr).toBe(3);
     expect(result.stderr).toMatch(/apt-get install .*crun/);
+  });
+
+  it('a full disk', async () => {
+    const context = bench.context('full', {
+      Dockerfile: 'FROM busybox\nCOPY big /big\nRUN cp /big /big2\n',
+      big: randomBytes(20 << 20),
+    });
+    const small = join(bench.dir, 'small');
+    mkdirSync(small, { recursive: true });
+    const command = [process.execPath, SLIPWAY, 'build', '-t', 'full', '--build-context', base, context];
+    const script =
+      'mount -t tmpfs -o size=16m tmpfs "$0"; "$@"; code=$?; find "$0" -name "*.tmp" -o -path "*/tmp/*"; exit $code';
+    const env = { ...process.env, ...bench.env, SLIPWAY_ROOT: small };
+    const result = spawnSync('unshare', ['-m', 'sh', '-c', script, small, ...command], { env, encoding: 'utf8' });
+    expect(result.status, result.stderr).toBe(5);
+    expect(result.stderr).toMatch(/error: .*no space/i);
+    expect(result.stdout).toBe('');
   });
 
   it('a state directory that cannot be made', async () => {

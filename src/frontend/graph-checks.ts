@@ -131,6 +131,18 @@ function checkExternal(
   // With `/`, `:`, `@` or `.` it is an image reference and nothing else.
   if (!/^[A-Za-z0-9_-]+$/.test(name) || WELL_KNOWN_IMAGES.has(name.toLowerCase())) return;
   if (isContext(name, options)) return;
+  const numbered = /^\d+$/.test(name) ? graph.stages[Number(name)] : undefined;
+  if (numbered !== undefined) {
+    throw new BuildError({
+      code: 'stage',
+      message: `a mount takes the name of a stage, not its number ${name}`,
+      hint:
+        numbered.stage.name === undefined
+          ? `add \`AS name\` to line ${line(numbered)}, and write from=name`
+          : `write from=${numbered.stage.name}`,
+      location,
+    });
+  }
   const image = `to copy from the image, write --from=docker.io/library/${name.toLowerCase()}`;
   // Of one or two letters, every other such name is near.
   const named = graph.stages.flatMap(({ stage, index }) =>

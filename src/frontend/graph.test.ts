@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { marshal } from '../llb/index.ts';
 import { convert, failure, fakeResolver, IMAGE, names, vertexNamed } from './testing.ts';
 
 describe('stages', () => {
@@ -98,6 +100,28 @@ RUN y`,
     ]);
   });
 
+  it('always give the same bytes', async () => {
+    // Bytes of definitions name results in users' stores: they may never change without need.
+    const text = `ARG BASE=alpine
+FROM golang:1 AS build
+ENV A=1
+WORKDIR /src
+COPY --chown=me go.* ./
+RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=t <<E
+go build -o /out/app
+E
+FROM $BASE
+COPY --link --from=build /out/app /usr/bin/
+ENTRYPOINT ["app"]`;
+    const resolver = fakeResolver({ 'docker.io/library/golang:1': {} });
+    const hash = async (): Promise<string> =>
+      createHash('sha256')
+        .update(marshal((await convert(text, { resolver })).definition))
+        .digest('hex');
+    expect(await hash()).toBe(await hash());
+    expect(await hash()).toMatchInlineSnapshot(`"6da282a187815220084de517f932d789c95149804a3bec4230aed35c487016d5"`);
+  });
+
   it('FROM scratch without instructions is an empty definition', async () => {
     const result = await convert('FROM scratch');
     expect(result.definition).toEqual({ result: undefined, vertices: [] });
@@ -179,6 +203,22 @@ describe('mistakes are found before anything is resolved', () => {
       /stage 0 \(golang, line 1\) has no name/,
       /AS build/,
       3,
+    ],
+    [
+      'a number in a mount',
+      'FROM golang\nFROM alpine\nRUN --mount=from=0,target=/b true',
+      'stage',
+      /takes the name of a stage, not its number 0/,
+      /add `AS name` to line 1/,
+      3,
+    ],
+    [
+      'a stage name that no context can have',
+      'FROM golang AS build_',
+      'dockerfile',
+      /"build_" cannot be the name of a stage/,
+      /letters and digits/,
+      1,
     ],
     [
       'a typo',

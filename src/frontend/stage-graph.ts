@@ -87,7 +87,10 @@ function stageNode(
     });
   }
   const platform = stagePlatform(dockerfile, stage, globals, options);
-  const context = stage.name === undefined ? undefined : shadow(stage.name, platform, options, imageLocation);
+  const context =
+    stage.name === undefined
+      ? undefined
+      : shadow(stage.name, platform, options, { file, ranges: [(from.as ?? from.image).range] });
   return {
     kind: 'stage',
     index: stage.index,
@@ -131,7 +134,15 @@ function shadow(
   try {
     return findContext(name, platform ?? options.targetPlatform, options);
   } catch (error) {
-    throw error instanceof BuildError ? error.at(location) : error;
+    // As in BuildKit, a stage's name must be fit for a named context.
+    if (!(error instanceof BuildError)) throw error;
+    throw new BuildError({
+      code: 'dockerfile',
+      message: `${JSON.stringify(name)} cannot be the name of a stage`,
+      hint: 'letters and digits, with single `.`, `_` or `-` between them',
+      location,
+      cause: error,
+    });
   }
 }
 

@@ -2,6 +2,7 @@ import { BuildError } from '../contracts/index.ts';
 import type { Layer, LayerId, Snapshot, WorkContext, Worker } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import type { WorkerDeps } from './types.ts';
+import type { Contents } from './ops/contents.ts';
 import { createSelections } from './ops/selections.ts';
 
 /**
@@ -11,6 +12,8 @@ import { createSelections } from './ops/selections.ts';
 export function createWorker(deps: WorkerDeps): Worker {
   const { store, sources } = deps;
   const selections = createSelections();
+  /** One for all ops: it bounds what they keep in memory together. */
+  let contents: Contents | undefined;
   /** Layers that this process made: their bytes can still be had from where they came. */
   const live = new Map<LayerId, Layer>();
 
@@ -35,7 +38,9 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
       case 'file': {
         const { runFileOp } = await import('./ops/file.ts');
-        return runFileOp(vertex, op.actions, inputs, context, { store, sources, selections, now });
+        const { createContents } = await import('./ops/contents.ts');
+        contents ??= createContents(store);
+        return runFileOp(vertex, op.actions, inputs, context, { store, sources, selections, contents, now });
       }
       case 'merge': {
         const { mergeSnapshots } = await import('./ops/merge.ts');

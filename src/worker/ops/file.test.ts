@@ -8,6 +8,7 @@ import type { Store } from '../../store/index.ts';
 import { NOW, copyAction, mkDir, mkFile } from '../testing/actions.ts';
 import { describeTree, digestOf, dir, file, hard, link, memoryTree } from '../testing/memory-tree.ts';
 import type { Literal } from '../testing/memory-tree.ts';
+import { createContents } from './contents.ts';
 import { runFileOp } from './file.ts';
 import { createSelections } from './selections.ts';
 
@@ -51,7 +52,14 @@ async function run(actions: readonly FileAction[], inputs: readonly Snapshot[]):
     { kind: 'file', actions },
     inputs.map((_, index) => ({ vertex: source, index })),
   );
-  const deps = { store: fakeStore(), sources: {} as Sources, selections: createSelections(), now: () => NOW };
+  const store = fakeStore();
+  const deps = {
+    store,
+    sources: {} as Sources,
+    selections: createSelections(),
+    contents: createContents(store),
+    now: () => NOW,
+  };
   return runFileOp(node, actions, inputs, context, deps);
 }
 

@@ -6,6 +6,7 @@ import { BuildError } from '../../contracts/index.ts';
 import type { FileTree, Layer, Snapshot, WorkContext } from '../../contracts/index.ts';
 import { snapshotOf } from '../../image/index.ts';
 import type { CopyAction, FileAction, Vertex } from '../../llb/index.ts';
+import type { Contents } from './contents.ts';
 import { copySources } from './copy.ts';
 import { saveFileLayer } from './file-layer.ts';
 import type { LayerDeps } from './file-layer.ts';
@@ -19,6 +20,7 @@ import { StagedTree } from './staged-tree.ts';
 
 export interface FileOpDeps extends LayerDeps {
   readonly selections: Selections;
+  readonly contents: Contents;
   /** The time of what is made without one. */
   readonly now: () => Stamp;
 }
@@ -163,7 +165,7 @@ async function copy(
   let unpack;
   if (action.attemptUnpackDockerCompatibility) {
     const { unpackerFor } = await import('./unpack.ts');
-    unpack = unpackerFor({ staged, selection, action, making, store: deps.store, signal: context.signal });
+    unpack = unpackerFor({ staged, selection, action, making, contents: deps.contents, signal: context.signal });
   }
   await copySources(staged, selection, action, making, unpack);
 }

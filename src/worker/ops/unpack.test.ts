@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,6 +14,7 @@ import { NOW, StagedTree, copyAction } from '../testing/actions.ts';
 import { describeTree, digestOf, dir, file, link, memoryTree } from '../testing/memory-tree.ts';
 import type { Literal } from '../testing/memory-tree.ts';
 import { openArchive } from './archive.ts';
+import { createContents } from './contents.ts';
 import { copySources } from './copy.ts';
 import { selectSources } from './select.ts';
 import { unpackerFor } from './unpack.ts';
@@ -34,18 +36,17 @@ type Entry = Parameters<ReturnType<typeof pack>['entry']>[0] & { content?: strin
 
 async function tar(entries: readonly Entry[]): Promise<Buffer> {
   const stream = pack();
+  const written = buffer(stream);
   for (const { content, ...header } of entries) {
     const full = { uid: 0, gid: 0, mtime: new Date(1_000_000), ...header };
-    await new Promise<void>((resolve, reject) =>
-      content === undefined
-        ? stream.entry(full, (error) => (error ? reject(error) : resolve()))
-        : stream.entry(full, content, (error) => (error ? reject(error) : resolve())),
-    );
+    await new Promise<void>((resolve, reject) => {
+      const done = (error?: Error | null): void => (error ? reject(error) : resolve());
+      if (content === undefined) stream.entry(full, done);
+      else stream.entry(full, content, done);
+    });
   }
   stream.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  return written;
 }
 
 /** A context of one file. */
@@ -73,7 +74,7 @@ async function add(
   const action = copyAction(name, dest, { attemptUnpackDockerCompatibility: true });
   const selection = await selectSources({ tree: only(name, data), snapshot: undefined, vertex: undefined }, action);
   const making = { owner, stamp: NOW };
-  const unpack = unpackerFor({ staged, selection, action, making, store, signal });
+  const unpack = unpackerFor({ staged, selection, action, making, contents: createContents(store), signal });
   await copySources(staged, selection, action, making, unpack);
   return staged;
 }
@@ -97,8 +98,7 @@ describe('an archive is known by its content', () => {
   ])('%s', async (_, compress) => {
     const staged = await add(compress(await tar(simple)));
     expect(await layerOf(staged)).toEqual(simpleLayer);
-    const [location] = await staged.locate(['o/d/f']);
-    expect(location?.kind === 'file' && readFileSync(location.path, 'utf8')).toBe('text');
+    expect(await staged.locate(['o/d/f'])).toEqual([{ kind: 'bytes', data: Buffer.from('text') }]);
     expect(await staged.digests(['o/d/f'])).toEqual([digestOf('text')]);
   });
 
@@ -133,6 +133,14 @@ test('an archive that changed since it was keyed is refused', async () => {
   for await (const { header } of readTar(archive!.stream)) entries.push(header.name);
   expect(entries).toEqual(['d/', 'd/f', 'l']);
   await expect(archive!.verify()).rejects.toMatchObject({ code: 'context' });
+});
+
+test('large files lie in the store', async () => {
+  const content = 'large '.repeat(50_000);
+  const staged = await add(await tar([{ name: 'f', content }]));
+  const path = store.filePath(digestOf(content));
+  expect(await staged.locate(['o/f'])).toEqual([{ kind: 'file', path }]);
+  expect(readFileSync(path, 'utf8')).toBe(content);
 });
 
 test('the destination is a directory, with or without a slash', async () => {

@@ -4,12 +4,12 @@
  * ends there, an absolute link begins there, so that nothing leads out of it.
  */
 import { BuildError } from '../../contracts/index.ts';
-import type { ContentLocation, Digest, FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
+import type { FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
 import { readTar } from '../../image/index.ts';
 import type { TarEntry, TarHeader } from '../../image/index.ts';
 import type { CopyAction } from '../../llb/index.ts';
-import type { Store } from '../../store/index.ts';
 import { openArchive } from './archive.ts';
+import type { Contents } from './contents.ts';
 import type { Unpack } from './copy.ts';
 import { makeDirectories } from './make.ts';
 import type { Making } from './make.ts';
@@ -23,7 +23,7 @@ export interface Unpacking {
   readonly selection: Selection;
   readonly action: CopyAction;
   readonly making: Making;
-  readonly store: Store;
+  readonly contents: Contents;
   readonly signal: AbortSignal;
 }
 
@@ -78,7 +78,7 @@ async function unpackEntry(unpacking: Unpacking, root: TreePath, { header, body 
       staged.put(path, { type, target: header.target, ...meta, mode: 0o777 }, existing);
       return;
     case 'file': {
-      const { size, digest, location } = await keepContent(unpacking.store, body);
+      const { size, digest, location } = await unpacking.contents.keep(body);
       staged.put(path, { type, size, digest, ...meta }, existing, { kind: 'fixed', location });
       return;
     }
@@ -136,21 +136,6 @@ async function linkTo(
   staged.update(target, change);
   const linked = staged.peek(target);
   if (linked?.type === 'file') staged.put(path, { ...linked, hardlink: staged.firstName(target) }, undefined);
-}
-
-async function keepContent(
-  store: Store,
-  body: AsyncIterable<Uint8Array>,
-): Promise<{ readonly size: number; readonly digest: Digest; readonly location: ContentLocation }> {
-  const writer = await store.createFile();
-  try {
-    for await (const piece of body) await writer.write(piece);
-    const { digest, size } = await writer.commit();
-    return { digest, size, location: { kind: 'file', path: store.filePath(digest) } };
-  } catch (error) {
-    await writer.abort();
-    throw error;
-  }
 }
 
 /** Follows links in `name` but for the last part, as in a root of its own: `..` and absolute links end at `root`. */

@@ -74,8 +74,8 @@ async function readTable(ref: UserRef, file: string, treeOf: TreeOf): Promise<re
   if (input < 0) {
     throw new BuildError({
       code: 'copy',
-      message: `--chown=${ref.name ?? ''}: names cannot be looked up here`,
-      hint: 'With --link, or on scratch, nothing is read from the layers below: use numeric ids.',
+      message: `the owner ${JSON.stringify(ref.name ?? '')} cannot be looked up: there is no file system below`,
+      hint: 'With --link, and on scratch, use a number in its place.',
     });
   }
   const tree = await treeOf(input);

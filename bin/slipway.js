@@ -4,7 +4,9 @@ import * as nodeModule from 'node:module';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
-  process.stderr.write(`slipway: needs Node 22.19 or newer, this is ${process.version}; in a checkout, bin/slipway brings its own\n`);
+  process.stderr.write(
+    `slipway: needs Node 22.19 or newer, this is ${process.version}; in a checkout, bin/slipway brings its own\n`,
+  );
   process.exit(1);
 }
 nodeModule.enableCompileCache();

@@ -13,7 +13,8 @@ export async function step<T>(
   events(vertex);
   // Exporters do not know which vertex they are.
   const bound: BuildEventSink = (event) => {
-    if (event.type === 'status' || event.type === 'log' || event.type === 'warning') events({ ...event, vertex: digest });
+    if (event.type === 'status' || event.type === 'log' || event.type === 'warning')
+      events({ ...event, vertex: digest });
     else events(event);
   };
   try {

@@ -144,8 +144,7 @@ describe('a mistake', () => {
     const small = join(bench.dir, 'small');
     mkdirSync(small, { recursive: true });
     const command = [process.execPath, SLIPWAY, 'build', '-t', 'full', '--build-context', base, context];
-    const script =
-      'mount -t tmpfs -o size=16m tmpfs "$0"; "$@"; code=$?; find "$0/tmp" -mindepth 1; exit $code';
+    const script = 'mount -t tmpfs -o size=16m tmpfs "$0"; "$@"; code=$?; find "$0/tmp" -mindepth 1; exit $code';
     const env = { ...process.env, ...bench.env, SLIPWAY_ROOT: small };
     const result = spawnSync('unshare', ['-m', 'sh', '-c', script, small, ...command], { env, encoding: 'utf8' });
     expect(result.status, result.stderr).toBe(5);

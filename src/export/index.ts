@@ -1,7 +1,17 @@
 /**
- * Where results go: the local store, a registry, an OCI layout, a docker archive, plain files, a tar. How a layer is
- * packed is `image/`, how a registry is spoken to is `registry/`.
+ * Where results go: an image in the store, a registry, an OCI layout or a docker archive, a directory, a tar. Whatever the
+ * destination, the image is made once and in one way; a destination moves its blobs.
+ *
+ *     -o words --parse-output--> OutputSpec --create-exporter--> Exporter
+ *     image.ts       layers (image-layers.ts), config (image-config.ts) and manifest; then
+ *     image-exporter.ts   store and, by push.ts, registries
+ *     archive-exporter.ts  layout.ts as a tar, as a directory (layout-directory.ts), or into docker load
+ *     local-exporter.ts, tar-exporter.ts   the flattened files, without an image
+ *     sink.ts        files that appear whole or not at all, pipes, programs
+ *
+ * Not here: how a layer is packed (`image/`), the distribution protocol (`registry/`).
  */
-export * from './output.ts';
-export { createExporter } from './exporter.ts';
-export type { ExporterDeps } from './exporter.ts';
+export { createExporter } from './create-exporter.ts';
+export type { ExporterSurroundings } from './create-exporter.ts';
+export * from './output-spec.ts';
+export { parseOutput } from './parse-output.ts';

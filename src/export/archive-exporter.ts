@@ -1,0 +1,105 @@
+import { createReadStream } from 'node:fs';
+import { BuildError } from '../contracts/index.ts';
+import type { ExportContext, Exporter } from '../contracts/index.ts';
+import { TAR_END, encodeTarHeader, paddingOf } from '../image/index.ts';
+import type { TarHeader } from '../image/index.ts';
+import type { Store } from '../store/index.ts';
+import type { ExporterDeps } from './exporter-deps.ts';
+import { exportResult, imageNames, makeImage } from './image.ts';
+import { fetchLayers } from './image-layers.ts';
+import { LAYOUT_DIRECTORIES, layoutFiles } from './layout.ts';
+import type { LayoutFile } from './layout.ts';
+import { writeLayoutDirectory } from './layout-directory.ts';
+import type { ArchiveOutput } from './output-spec.ts';
+import { reported } from './progress-report.ts';
+import { checkFileDestination, fileSink, programSink, streamSink, withSink } from './sink.ts';
+import type { Sink } from './sink.ts';
+
+/** `type=oci` and `type=docker`: a layout with the image, as a tar or a directory, or into `docker load`. */
+export function archiveExporter(spec: ArchiveOutput, deps: ExporterDeps): Exporter {
+  const names = imageNames(deps.names, spec);
+  const dest = spec.dest === undefined || spec.dest === '-' ? undefined : deps.resolve(spec.dest);
+  if (dest !== undefined && spec.tar) checkFileDestination(dest);
+  return {
+    name: `exporting to ${spec.type === 'oci' ? 'oci' : 'docker'} image format`,
+    async export(input, context) {
+      const image = await makeImage(input, deps.store, spec, context);
+      await reported(context.events, `exporting manifest ${image.manifest.digest}`, async () => undefined);
+      await reported(context.events, `exporting config ${image.config.digest}`, async () => undefined);
+      await fetchLayers(image.layers, deps.store);
+      const { descriptorAnnotations } = spec;
+      const options = { names, descriptorAnnotations, docker: spec.type === 'docker' };
+      if (!spec.tar) await writeLayoutDirectory(dest ?? '.', image, options, deps.store, context);
+      else await writeArchive(layoutFiles(image, options), openSink(spec, dest, deps), deps.store, context);
+      return exportResult(image, names);
+    },
+  };
+}
+
+function openSink(spec: ArchiveOutput, dest: string | undefined, deps: ExporterDeps): Sink {
+  if (dest !== undefined) return fileSink(dest);
+  if (spec.dest === '-') return streamSink(deps.stdout);
+  return programSink(
+    'docker',
+    ['load'],
+    'add dest=FILE to write an archive instead, or use type=image for the local store',
+  );
+}
+
+async function writeArchive(
+  files: readonly LayoutFile[],
+  sink: Sink,
+  store: Store,
+  context: ExportContext,
+): Promise<void> {
+  await reported(context.events, 'sending tarball', (update) =>
+    withSink(sink, async () => {
+      const total = files.reduce((sum, file) => sum + sizeOf(file), 0);
+      let done = 0;
+      for (const name of LAYOUT_DIRECTORIES)
+        await sink.write(header({ type: 'directory', name: `${name}/`, mode: 0o755 }));
+      for (const file of files) {
+        const size = sizeOf(file);
+        await sink.write(header({ type: 'file', name: file.name, size, mode: 0o444 }));
+        if ('data' in file) await sink.write(file.data);
+        else
+          await copyBlob(store.blobPath(file.digest), size, sink, context.signal, (bytes) =>
+            update(done + bytes, total),
+          );
+        await sink.write(TAR_END.subarray(0, paddingOf(size)));
+        update((done += size), total);
+      }
+      await sink.write(TAR_END);
+    }),
+  );
+}
+
+/** Equal content is an equal archive: no times, no owners. */
+function header(given: Pick<TarHeader, 'type' | 'name' | 'mode'> & { readonly size?: number }): Uint8Array {
+  return encodeTarHeader({ size: 0, target: '', uid: 0, gid: 0, mtime: 0, mtimeNsec: 0, major: 0, minor: 0, ...given });
+}
+
+async function copyBlob(
+  path: string,
+  size: number,
+  sink: Sink,
+  signal: AbortSignal,
+  report: (bytes: number) => void,
+): Promise<void> {
+  let done = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    if (signal.aborted) throw new BuildError({ code: 'cancelled', message: 'cancelled' });
+    await sink.write(chunk);
+    report((done += chunk.length));
+  }
+  if (done === size) return;
+  throw new BuildError({
+    code: 'store',
+    message: `${path} has ${done} bytes, ${size} were expected`,
+    hint: 'build again with --no-cache',
+  });
+}
+
+function sizeOf(file: LayoutFile): number {
+  return 'data' in file ? file.data.length : file.size;
+}

@@ -1,0 +1,13 @@
+import type { Registry } from '../registry/index.ts';
+import type { Store } from '../store/index.ts';
+
+/** What exporters use. */
+export interface ExporterDeps {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly stdout: NodeJS.WritableStream;
+  /** From `-t`, as written. */
+  readonly names: readonly string[];
+  /** A destination as an absolute path. */
+  resolve(path: string): string;
+}

@@ -1,0 +1,143 @@
+import { statSync } from 'node:fs';
+import { BuildError } from '../contracts/index.ts';
+import type { ExportContext, Layer, LayerBlob } from '../contracts/index.ts';
+import { MEDIA_TYPES, compressionOf, packLayer } from '../image/index.ts';
+import type { CompressionType, Descriptor } from '../image/index.ts';
+import { storeLayout } from '../store/index.ts';
+import type { LayerRow, Store } from '../store/index.ts';
+import type { ImageAttributes } from './output-spec.ts';
+import { reportProgress } from './progress-report.ts';
+
+/** A layer of the image that is being made. */
+export interface ImageLayer {
+  readonly layer: Layer;
+  readonly blob: LayerBlob;
+  readonly descriptor: Descriptor;
+  /** Where a blob that came with a base can be had, and mounted from. */
+  readonly repositories: readonly string[];
+  /** Milliseconds since the epoch; undefined for layers that came with a base. */
+  readonly created: number | undefined;
+}
+
+/**
+ * The image's layers as blobs. Layers of our own are packed where they are not yet; those of a base stay what they were,
+ * not even pulled, unless another compression is forced upon them.
+ */
+export async function imageLayers(
+  layers: readonly Layer[],
+  store: Store,
+  attributes: ImageAttributes,
+  epoch: number | undefined,
+  context: ExportContext,
+): Promise<readonly ImageLayer[]> {
+  const made: ImageLayer[] = [];
+  for (const layer of layers) {
+    const came = foreignBlob(store.layer(layer.id));
+    const blob = came === undefined || mustRepack(came, attributes) ? await pack(layer) : came;
+    made.push({
+      layer,
+      blob,
+      descriptor: layerDescriptor(blob, attributes.ociMediaTypes),
+      repositories: came?.repositories ?? [],
+      created: came === undefined ? createdAt(layer, store) : undefined,
+    });
+  }
+  return made;
+
+  /** One after the other: each uses all cores. */
+  async function pack(layer: Layer): Promise<LayerBlob> {
+    const progress = reportProgress(context.events, `packing ${layer.id}`, 'packing layer');
+    const blob = await packLayer(layer, store, {
+      compression: attributes.compression,
+      level: attributes.compressionLevel,
+      epoch: attributes.rewriteTimestamp ? epoch : undefined,
+      signal: context.signal,
+      onProgress: progress.update,
+    });
+    progress.done();
+    return blob;
+  }
+}
+
+/** The blob that a layer came with, one at hand before others; undefined for layers that we made. */
+function foreignBlob(row: LayerRow | undefined): LayerRow['blobs'][number] | undefined {
+  const foreign = row?.blobs.filter(({ compressor }) => compressor === undefined) ?? [];
+  return foreign.find(({ local }) => local) ?? foreign[0];
+}
+
+function mustRepack(blob: LayerBlob, { forceCompression, compression, compressionLevel }: ImageAttributes): boolean {
+  return forceCompression && (compressionOf(blob.mediaType) !== compression || compressionLevel !== undefined);
+}
+
+function layerDescriptor({ mediaType, digest, size, annotations }: LayerBlob, oci: boolean): Descriptor {
+  const kept = oci ? publicAnnotations(annotations) : undefined;
+  const type = layerMediaType(mediaType, oci);
+  return kept === undefined ? { mediaType: type, digest, size } : { mediaType: type, digest, size, annotations: kept };
+}
+
+/** OCI's name or Docker's for the same thing (BuildKit: util/compression, ConvertAllLayerMediaTypes). */
+export function layerMediaType(mediaType: string, oci: boolean): string {
+  const compression = compressionOf(mediaType);
+  if (compression === undefined) return mediaType;
+  return (oci ? OCI_LAYERS : DOCKER_LAYERS)[compression];
+}
+
+const OCI_LAYERS: Readonly<Record<CompressionType, string>> = {
+  gzip: MEDIA_TYPES.ociLayerGzip,
+  zstd: MEDIA_TYPES.ociLayerZstd,
+  uncompressed: MEDIA_TYPES.ociLayer,
+};
+const DOCKER_LAYERS: Readonly<Record<CompressionType, string>> = {
+  gzip: MEDIA_TYPES.dockerLayerGzip,
+  // Docker never named one; BuildKit writes this too.
+  zstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
+  uncompressed: MEDIA_TYPES.dockerLayer,
+};
+
+/** Without what tools note for themselves (BuildKit: RemoveInternalLayerAnnotations). */
+function publicAnnotations(annotations: LayerBlob['annotations']): Descriptor['annotations'] {
+  const kept = Object.entries(annotations ?? {}).filter(
+    ([key]) =>
+      key !== 'containerd.io/uncompressed' &&
+      key !== 'buildkit/createdat' &&
+      !key.startsWith('containerd.io/distribution.source.'),
+  );
+  return kept.length === 0 ? undefined : Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/**
+ * When a layer of ours was made: the same at every export, so that a build that was cached whole gives the same image.
+ * The first export notes it.
+ */
+function createdAt(layer: Layer, store: Store): number {
+  const key = `export/created ${layer.id}`;
+  const known = Number(store.readFact(key) ?? Number.NaN);
+  if (!Number.isNaN(known)) return known;
+  const created = treeTime(layer, store) ?? Date.now();
+  store.writeFact(key, String(created));
+  return created;
+}
+
+function treeTime(layer: Layer, store: Store): number | undefined {
+  try {
+    return Math.floor(statSync(storeLayout(store.root).treePath(layer.id)).mtimeMs);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bytes of every layer on this machine; what is still in a registry is pulled, all at once. */
+export async function fetchLayers(layers: readonly ImageLayer[], store: Store): Promise<void> {
+  await Promise.all(layers.map((layer) => fetchLayer(layer, store)));
+}
+
+export async function fetchLayer({ layer, blob }: ImageLayer, store: Store): Promise<void> {
+  if (store.hasBlob(blob.digest)) return;
+  await layer.blob();
+  if (store.hasBlob(blob.digest)) return;
+  throw new BuildError({
+    code: 'store',
+    message: `the blob ${blob.digest} is not in the store`,
+    hint: 'build again with --no-cache',
+  });
+}

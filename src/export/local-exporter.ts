@@ -1,0 +1,94 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { BuildError } from '../contracts/index.ts';
+import type { ContentLocation, Exporter, FileTree, NodeEntry, TreePath } from '../contracts/index.ts';
+import type { ExporterDeps } from './exporter-deps.ts';
+import type { LocalOutput } from './output-spec.ts';
+import { platformDirectory } from './platform-directory.ts';
+import { reported } from './progress-report.ts';
+import { checkWritable, destinationError } from './sink.ts';
+
+/** Entries written between two looks at the rest of the world. */
+const BATCH = 100;
+
+/** `type=local`: the flattened file system below a directory of the user, owned by the user. */
+export function localExporter(spec: LocalOutput, deps: ExporterDeps): Exporter {
+  const base = deps.resolve(spec.dest);
+  checkDirectory(base);
+  return {
+    name: 'exporting to client directory',
+    async export({ snapshot, platform, sourceDateEpoch }, { signal, events }) {
+      const dest = spec.platformSplit ? join(base, platformDirectory(platform)) : base;
+      const epoch = spec.sourceDateEpoch ?? sourceDateEpoch;
+      await reported(events, 'copying files', async (update) => {
+        const { LocalWriter } = await import('./local-writer.ts');
+        try {
+          mkdirSync(dest, { recursive: true });
+        } catch (error) {
+          throw destinationError(error, dest);
+        }
+        const writer = new LocalWriter(dest, epoch);
+        try {
+          const kept = new Set<TreePath>();
+          let done = 0;
+          for await (const batch of batches(snapshot.files)) {
+            if (signal.aborted) throw new BuildError({ code: 'cancelled', message: 'cancelled' });
+            for (const { path, entry, location } of batch) {
+              kept.add(path);
+              done += writer.write(path, entry, location);
+            }
+            update(done, done);
+            await setImmediate();
+          }
+          if (spec.mode === 'delete') writer.removeOthers(kept);
+          writer.finish();
+        } catch (error) {
+          throw error instanceof BuildError && error.code === 'context' ? error : destinationError(error, dest);
+        } finally {
+          writer.close();
+        }
+      });
+      return {};
+    },
+  };
+}
+
+/** @throws BuildError `export`, `permission`: there is something else, or it may not be written. */
+function checkDirectory(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (!stats.isDirectory()) {
+    throw new BuildError({
+      code: 'export',
+      message: `${path} is no directory`,
+      hint: 'name a directory, or remove it',
+    });
+  }
+  checkWritable(path);
+}
+
+interface Item {
+  readonly path: TreePath;
+  readonly entry: NodeEntry;
+  readonly location: ContentLocation | undefined;
+}
+
+/** Everything, parents first, with the places of the bytes; asked for all at once, as a lazy layer is read once then. */
+async function* batches(files: FileTree): AsyncGenerator<readonly Item[]> {
+  const entries = [...(await files.walk(''))];
+  const paths = entries.filter(([, entry]) => hasBytes(entry)).map(([path]) => path);
+  const locations = await files.locate(paths);
+  let next = 0;
+  for (let at = 0; at < entries.length; at += BATCH) {
+    yield entries.slice(at, at + BATCH).map(([path, entry]) => ({
+      path,
+      entry,
+      location: hasBytes(entry) ? locations[next++] : undefined,
+    }));
+  }
+}
+
+function hasBytes(entry: NodeEntry): boolean {
+  return entry.type === 'file' && entry.hardlink === undefined && entry.size > 0;
+}

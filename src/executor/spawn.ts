@@ -30,6 +30,12 @@ const CLOSE_GRACE = 2000;
 /** Descriptors in the child: the channel, then, with a terminal, our own three. */
 const CHANNEL_FD = 3;
 
+/** What can keep the event loop alive; sockets say so at run time only. */
+interface Holdable {
+  ref?(): void;
+  unref?(): void;
+}
+
 interface Pending {
   readonly resolve: (result: ExecResult | null) => void;
   readonly reject: (error: unknown) => void;
@@ -84,7 +90,7 @@ function superviseChild(child: ChildProcess): ExecutorChild {
   let nextId = 1;
   let dead: BuildError | undefined;
 
-  const socket = child.stdio[CHANNEL_FD] as Duplex & { ref?(): void; unref?(): void };
+  const socket = child.stdio[CHANNEL_FD] as Duplex & Holdable;
   const channel = createChannel<Command, Answer>(socket, {
     onMessage(answer) {
       if (answer.kind === 'ready') return;
@@ -125,9 +131,7 @@ function superviseChild(child: ChildProcess): ExecutorChild {
   // An idle child keeps nobody alive.
   const hold = (held: boolean): void => {
     const act = held ? 'ref' : 'unref';
-    child[act]();
-    socket[act]?.();
-    (child.stderr as (Readable & { ref?(): void; unref?(): void }) | null)?.[act]?.();
+    for (const handle of [child, socket, child.stderr as Holdable | null]) handle?.[act]?.();
   };
   const settle = (id: number): void => {
     pending.delete(id);

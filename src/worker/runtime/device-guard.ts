@@ -8,7 +8,7 @@ import { attachDeviceProgram, loadDeviceProgram, type BpfInstruction } from '../
 import { tryFlock } from '../../sys/flock.ts';
 import { MNT_DETACH, MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, umount } from '../../sys/mount.ts';
 
-/** null, zero, full, random, urandom; tty, ptmx; pseudo terminals (`*`). All are character devices. */
+/** null, zero, full, random, urandom; tty, ptmx; pseudo terminals (`*`); tun, as runc. All are character devices. */
 const ALLOWED: readonly (readonly [major: number, minor: number | '*'])[] = [
   [1, 3],
   [1, 5],
@@ -18,6 +18,7 @@ const ALLOWED: readonly (readonly [major: number, minor: number | '*'])[] = [
   [5, 0],
   [5, 2],
   [136, '*'],
+  [10, 200],
 ];
 
 /** For the devices controller of cgroup v1, in the order in which it lists them. */

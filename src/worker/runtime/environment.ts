@@ -1,6 +1,7 @@
 /**
  * What the executor's process has set up once for all its steps: a tmpfs for their small files, the runtime, the limits.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { storeLayout, type StoreLayout } from '../../store/index.ts';
 import { MNT_DETACH, MS_NODEV, MS_NOSUID, mount, umount } from '../../sys/mount.ts';
@@ -34,8 +35,8 @@ export interface StepEnvironment {
   hostsFile(): string;
   /** Directories of a materialized layer that its tree does not hold. */
   implicitOf(id: LayerId): ReadonlySet<TreePath>;
-  /** A number for the next step. */
-  nextStep(): number;
+  /** A name for the next step, unlike any other's on this machine: runc makes cgroups of it. */
+  nextStep(): string;
 }
 
 /** Must run in a mount namespace of its own. */
@@ -53,6 +54,7 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
   // crun 1.8 refuses machines that have both hierarchies; here nobody needs the second.
   umount('/sys/fs/cgroup/unified', MNT_DETACH);
 
+  const name = randomBytes(4).toString('hex');
   let steps = 0;
   let compiled: SpecInput['seccomp'];
   const profile = once((): SpecInput['seccomp'] => {
@@ -84,7 +86,7 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
       return path;
     },
     hostsFile: () => hosts,
-    nextStep: () => ++steps,
+    nextStep: () => `${name}-${++steps}`,
     implicitOf(id) {
       let known = implicit.get(id);
       if (known === undefined) implicit.set(id, (known = new Set(readImplicit(layout.layerRoot(id)))));

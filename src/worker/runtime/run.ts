@@ -74,7 +74,7 @@ export async function runContainer(options: RunOptions): Promise<ExecResult> {
   }
   if (code !== 0) {
     const log = readLog(files.log);
-    if (log !== undefined) throw startError(log, runtime);
+    if (log !== undefined) throw startError(log, options);
   }
   return { exitCode: code, signal: DEADLY.find((name) => constants.signals[name] === code - 128) };
 }
@@ -155,6 +155,7 @@ function readPid(path: string): number | undefined {
   }
 }
 
+/** What the runtime said went wrong; its warnings aside. */
 function readLog(path: string): string | undefined {
   let text: string;
   try {
@@ -163,30 +164,45 @@ function readLog(path: string): string | undefined {
     return undefined;
   }
   rmSync(path, { force: true });
-  const errors = text
-    .split('\n')
-    .map((line) => line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z:\s*/, '').replace(/^time="[^"]*" level=error msg=/, ''))
-    .filter((line) => line !== '' && !/level=(warning|info|debug)|^\[NO COLOR\]|cgroup v1 is deprecated/.test(line));
+  const errors = text.split('\n').flatMap((line) => {
+    if (line === '' || /level=(warning|info|debug)|is deprecated/.test(line)) return [];
+    const [, quoted] = /^time="[^"]*" level=\w+ msg=(".*")$/.exec(line) ?? [];
+    return [quoted === undefined ? line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z:\s*/, '') : unquote(quoted)];
+  });
   return errors.length === 0 ? undefined : errors.join('; ');
 }
 
+/** runc's log quotes as Go does, which is JSON but for rare escapes. */
+function unquote(text: string): string {
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return text;
+  }
+}
+
+const NOT_FOUND =
+  /executable file .*not found|exec: "[^"]*": stat .*no such file|open executable: (No such file|Not a directory)/i;
+const NOT_EXECUTABLE = /open executable: |exec: "[^"]*": (permission denied|is a directory)/i;
+
 /** What the runtime's own message means for the user. */
-function startError(log: string, runtime: Runtime): BuildError {
-  if (/executable file .*not found|no such file or directory|not found in \$PATH/i.test(log) && !/mount/i.test(log)) {
+function startError(log: string, { runtime, bundle }: Pick<RunOptions, 'runtime' | 'bundle'>): BuildError {
+  const rootfs = `${bundle}/rootfs`;
+  const text = log.replaceAll(rootfs, '');
+  const message = `the program cannot be started: ${text}`;
+  if (NOT_FOUND.test(text)) {
     return new BuildError({
       code: 'run-failed',
-      message: `the program cannot be started: ${log}`,
-      hint: 'the image of this stage has no such program (or no such interpreter); a scratch image has not even a shell',
+      message,
+      hint: 'the image of this stage has no such program; a scratch image has not even a shell',
       exitCode: 127,
     });
   }
-  if (/permission denied|exec format error/i.test(log) && /exec|open executable/i.test(log)) {
-    return new BuildError({
-      code: 'run-failed',
-      message: `the program cannot be started: ${log}`,
-      hint: /exec format/i.test(log) ? 'it is built for another processor architecture' : 'check its mode (chmod +x)',
-      exitCode: 126,
-    });
+  if (NOT_EXECUTABLE.test(text)) {
+    return new BuildError({ code: 'run-failed', message, hint: 'check its mode (chmod +x)', exitCode: 126 });
   }
-  return new BuildError({ code: 'host', message: `${runtime.name} could not start the step: ${log}` });
+  // A mount point below a file, a link that leads nowhere: the root is not what the mounts need.
+  if (log.includes(rootfs))
+    return new BuildError({ code: 'run-failed', message: `the step cannot be set up: ${text}` });
+  return new BuildError({ code: 'host', message: `${runtime.name} could not start the step: ${text}` });
 }

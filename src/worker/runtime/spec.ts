@@ -21,7 +21,7 @@ export interface SpecInput {
   readonly user: RunUser;
   /** Where the root file system is mounted. */
   readonly rootfs: string;
-  /** Further mounts, in any order: they are sorted by destination. */
+  /** Further mounts, in their order. */
   readonly mounts: readonly OciMount[];
   readonly terminal: boolean;
   /** Ready for the runtime: the profile, or its compiled form in base64 (crun only). */
@@ -153,11 +153,10 @@ export function ociSpec(input: SpecInput): Readonly<Record<string, unknown>> {
   };
 }
 
-/** A step's own mounts after the system's, parents first; a later one of the same destination replaces the earlier. */
+/** A step's own mounts after the system's; a later one of the same destination replaces the earlier. */
 function mergeMounts(system: readonly OciMount[], own: readonly OciMount[]): readonly OciMount[] {
-  const sorted = [...own].sort((a, b) => (a.destination < b.destination ? -1 : a.destination > b.destination ? 1 : 0));
-  const replaced = new Set(own.map((mount) => mount.destination));
-  return [...system.filter((mount) => !replaced.has(mount.destination)), ...sorted];
+  const last = new Map([...system, ...own].map((mount) => [mount.destination, mount]));
+  return [...system, ...own].filter((mount) => last.get(mount.destination) === mount);
 }
 
 function rlimits(

@@ -156,7 +156,8 @@ async function withMounts(
   });
   const own = await prepareMounts(request.mounts, context);
   try {
-    const mounts = [...networkFiles(env, request, bundle), ...own.mounts];
+    // As BuildKit: a step's mounts come after these two, and may hide them; parents before what is in them.
+    const mounts = [...networkFiles(env, request, bundle), ...parentsFirst(own.mounts)];
     const stubs = plannedStubs(rootfs, [
       ...mounts.map((mount) => mount.destination).filter((destination) => !isVirtual(destination)),
       ...VIRTUAL,
@@ -183,7 +184,7 @@ async function runInRuntime(
 ): Promise<ExecResult> {
   const runtime = env.runtime();
   const stateRoot = `${env.directory}/runtime`;
-  const id = `s${bundle.slice(bundle.lastIndexOf('/') + 1)}`;
+  const id = bundle.slice(bundle.lastIndexOf('/') + 1);
   const uncompiled = runtime.name === 'crun' && seccomp !== undefined && 'profile' in seccomp;
   const captured = uncompiled ? captureSeccomp(`${stateRoot}/${id}/seccomp.bpf`) : undefined;
   try {
@@ -243,6 +244,10 @@ function networkFiles(env: StepEnvironment, request: ExecRequest, bundle: string
     { destination: '/etc/resolv.conf', type: 'bind', source: env.resolvConf(), options },
     { destination: '/etc/hosts', type: 'bind', source: hosts, options },
   ];
+}
+
+function parentsFirst(mounts: readonly OciMount[]): readonly OciMount[] {
+  return mounts.toSorted((a, b) => (a.destination < b.destination ? -1 : a.destination > b.destination ? 1 : 0));
 }
 
 function isVirtual(destination: string): boolean {

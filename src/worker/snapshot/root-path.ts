@@ -26,7 +26,7 @@ export function resolveInRoot(root: string, path: string): RootPath {
   for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
     if (name === '..') {
       real.pop();
-      if (real.length < existing) {
+      if (real.length <= existing) {
         existing = real.length;
         missing = false;
       }

@@ -56,7 +56,7 @@ function answerOf(thread: Worker, job: Job, signal: AbortSignal | undefined): Pr
     };
     const onError = (error: unknown): void => {
       stop();
-      reject(error as Error);
+      reject(error instanceof Error ? error : new Error(String(error)));
     };
     thread.on('message', onMessage);
     thread.on('error', onError);
@@ -71,7 +71,8 @@ async function take(): Promise<Worker> {
     if (free !== undefined) return free;
     if (started < availableParallelism()) {
       started++;
-      return new Worker(entryUrl(import.meta.url, './layer-thread.ts'));
+      // Descriptors that libc opened are closed by Node: it need not keep accounts.
+      return new Worker(entryUrl(import.meta.url, './layer-thread.ts'), { trackUnmanagedFds: false });
     }
     await new Promise<void>((resolve) => waiting.push(resolve));
   }

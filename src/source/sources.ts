@@ -1,6 +1,7 @@
 import { BuildError } from '../contracts/index.ts';
 import type { BuildEvent, Digest, Layer, LayerId, SourceLocation, WorkContext } from '../contracts/index.ts';
 import { chainId, digestOf, referenceToString, snapshotOf } from '../image/index.ts';
+import type { GitDeps } from './git/source.ts';
 import type { Download, HttpDeps } from './http.ts';
 import { isTrusted } from './layer-blob.ts';
 import { createStoreLayer } from './layer.ts';
@@ -95,6 +96,21 @@ export function createSources(options: SourcesOptions): Sources {
     return found;
   }
 
+  /** Commits by what was asked for. */
+  const commits = new Map<string, Promise<string>>();
+  const gitDeps: GitDeps = { store, hasher, signal, env: options.env ?? process.env, secret: options.secret };
+
+  async function gitSource(vertex: SourceVertex) {
+    const { parseGitSource, resolveCommit, gitKey, gitLayer } = await import('./git/source.ts');
+    const { identifier, attrs } = sourceOf(vertex);
+    const source = parseGitSource(identifier, attrs);
+    const asked = JSON.stringify([source.remote, source.ref, source.checksum]);
+    let commit = commits.get(asked);
+    if (commit === undefined) commits.set(asked, (commit = resolveCommit(source, gitDeps)));
+    const found = await commit;
+    return { key: gitKey(found, source), layer: () => gitLayer(source, found, gitDeps) };
+  }
+
   /** The row of a layer of an image: by diff ID, whoever built or pulled it first. */
   function rowFor(image: FoundImage, index: number): LayerId {
     const diffId = image.diffIds[index];
@@ -151,6 +167,8 @@ export function createSources(options: SourcesOptions): Sources {
           const { downloadKey } = await import('./http.ts');
           return downloadKey(await at(context, downloaded(vertex)));
         }
+        case 'git':
+          return (await at(context, gitSource(vertex))).key;
         default:
           throw unsupported(identifier);
       }
@@ -168,6 +186,10 @@ export function createSources(options: SourcesOptions): Sources {
         case 'https': {
           const { downloadLayer } = await import('./http.ts');
           return snapshotOf([storeLayer(await downloadLayer(await at(context, downloaded(vertex)), store))]);
+        }
+        case 'git': {
+          const { layer } = await at(context, gitSource(vertex));
+          return snapshotOf([storeLayer(await at(context, layer()))]);
         }
         default:
           throw unsupported(identifier);

@@ -38,8 +38,13 @@ export interface SourcesOptions {
   readonly pull?: boolean | undefined;
   readonly events: BuildEventSink;
   readonly signal: AbortSignal;
-  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Absent = `process.env`. */
+  readonly env?: Env | undefined;
+  /** `--secret`, for git servers that want a token (`GIT_AUTH_TOKEN`, `GIT_AUTH_HEADER`). */
+  readonly secret?: ((id: string) => Promise<Uint8Array | undefined>) | undefined;
 }
+
+export type Env = Readonly<Record<string, string | undefined>>;
 
 /** What an image is, found out without pulling its layers. */
 export interface ResolvedImage {

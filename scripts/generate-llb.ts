@@ -44,10 +44,11 @@ const KINDS: Readonly<Record<string, readonly [kind: string, type: string]>> = {
 const root = new URL('..', import.meta.url).pathname;
 const llb = join(root, 'src/llb');
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+// Fetched when it is run: its lock entries for other platforms lag behind, which breaks `npm ci`.
+const buf = (...args: readonly string[]): string =>
+  execFileSync('npx', ['--yes', '@bufbuild/buf@1.75.0', ...args], { cwd: llb, encoding: 'utf8' });
 
-const descriptor = JSON.parse(
-  execFileSync(bin('buf'), ['build', '.', '-o', '-#format=json'], { cwd: llb, encoding: 'utf8' }),
-) as Descriptor;
+const descriptor = JSON.parse(buf('build', '.', '-o', '-#format=json')) as Descriptor;
 
 const types: string[] = [];
 const tables: string[] = [];
@@ -71,7 +72,7 @@ try {
     join(template, 'buf.gen.yaml'),
     `version: v2\nplugins:\n  - local: ${JSON.stringify(bin('protoc-gen-es'))}\n    out: ${JSON.stringify(join(llb, 'testing/gen'))}\n    opt: target=js+dts\n`,
   );
-  execFileSync(bin('buf'), ['generate', '.', '--template', join(template, 'buf.gen.yaml')], { cwd: llb });
+  buf('generate', '.', '--template', join(template, 'buf.gen.yaml'));
 } finally {
   rmSync(template, { recursive: true });
 }

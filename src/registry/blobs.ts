@@ -83,7 +83,7 @@ export async function* downloadBlob(
         if (received === wanted.size) return;
         throw Object.assign(new Error('the body ended early'), { code: 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' });
       } catch (error) {
-        if (options.signal?.aborted === true) throw cancelled();
+        if (options.signal?.aborted === true) throw cancelled(options.signal);
         if (error instanceof BuildError && error.code === 'digest-mismatch') throw error;
         failure = error instanceof BuildError ? error : failureError(`blob ${wanted.digest}`, endpoint.host, error);
         // `send` has had its own tries; a cut in the middle of the body is ours.
@@ -91,7 +91,7 @@ export async function* downloadBlob(
         if (received > before) tries = 0;
         if (++tries > client.limits.retries) break;
         await sleep(waitBefore(tries - 1, client.limits), options.signal).catch(() => {
-          throw cancelled();
+          throw cancelled(options.signal);
         });
       }
     }

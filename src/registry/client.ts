@@ -96,11 +96,11 @@ export function createClient(env: Env, limits: Limits): Client {
         retryAfter = response.headers['retry-after'];
         await response.drain();
       } catch (error) {
-        if (signal?.aborted === true) throw cancelled();
+        if (signal?.aborted === true) throw cancelled(signal);
         if (tries >= retries || !isTransientFailure(error)) throw error;
       }
       await sleep(waitBefore(tries, limits, retryAfter), signal).catch(() => {
-        throw cancelled();
+        throw cancelled(signal);
       });
     }
   }
@@ -166,7 +166,9 @@ export function createClient(env: Env, limits: Limits): Client {
           return answer;
         });
       } catch (error) {
-        throw request.signal?.aborted === true ? cancelled() : failureError(request.what, endpoint.host, error);
+        throw request.signal?.aborted === true
+          ? cancelled(request.signal)
+          : failureError(request.what, endpoint.host, error);
       }
       if (request.expect.includes(response.status)) return response;
       throw await unexpected(response, request.what, endpoint.host, as, authorizer.problem(endpoint));
@@ -186,7 +188,7 @@ export function createClient(env: Env, limits: Limits): Client {
       } catch (error) {
         // Without the query, which may hold a token.
         throw signal?.aborted === true
-          ? cancelled()
+          ? cancelled(signal)
           : failureError(target.origin + target.pathname, target.host, error);
       }
     },

@@ -107,7 +107,9 @@ function certificateProblem(code: string): string | undefined {
   return isCertificate ? `its certificate is not trusted (${code})` : undefined;
 }
 
-export function cancelled(): BuildError {
+/** What the one who stopped us said, or that it was stopped. */
+export function cancelled(signal?: AbortSignal): BuildError {
+  if (signal?.reason instanceof BuildError) return signal.reason;
   return new BuildError({ code: 'cancelled', message: 'cancelled' });
 }
 

@@ -16,7 +16,7 @@ export function createSemaphore(limit: number): (key: string, signal: AbortSigna
   }
 
   return async (key, signal) => {
-    if (signal?.aborted === true) throw cancelled();
+    if (signal?.aborted === true) throw cancelled(signal);
     const count = held.get(key) ?? 0;
     if (count < limit) held.set(key, count + 1);
     else {
@@ -26,7 +26,7 @@ export function createSemaphore(limit: number): (key: string, signal: AbortSigna
         const onAbort = (): void => {
           const index = queue.indexOf(enter);
           if (index !== -1) queue.splice(index, 1);
-          reject(cancelled());
+          reject(cancelled(signal));
         };
         const enter = (): void => {
           signal?.removeEventListener('abort', onAbort);

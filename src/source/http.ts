@@ -3,6 +3,7 @@ import type { BuildEventSink, Digest, FileEntry, LayerId } from '../contracts/in
 import { digestOf } from '../image/index.ts';
 import type { HttpResponse, Registry } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
+import { cancelled } from './cancelled.ts';
 import { reportLayer } from './progress.ts';
 
 /** What a URL gave, as it goes into keys and trees. */
@@ -128,7 +129,7 @@ async function fetchUrl(
       await writer.abort();
       if (error instanceof BuildError) throw error;
       const message = `the download of ${withoutSecrets(url)} broke off`;
-      throw new BuildError({ code: signal.aborted ? 'cancelled' : 'registry', message, cause: error });
+      throw signal.aborted ? cancelled(signal) : new BuildError({ code: 'registry', message, cause: error });
     }
   });
   if (saved === undefined) throw new BuildError({ code: 'internal', message: `nothing came from ${url}` });

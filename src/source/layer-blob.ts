@@ -4,6 +4,7 @@ import type { Digest, LayerId, Tree, TreePath } from '../contracts/index.ts';
 import { decompress, readLayer } from '../image/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { BlobWriter, LayerRow, Store } from '../store/index.ts';
+import { cancelled } from './cancelled.ts';
 import { streamBlob } from './image/origin.ts';
 import type { LayerProgress } from './progress.ts';
 
@@ -12,6 +13,8 @@ export interface BlobDeps {
   readonly registry: Registry;
   readonly signal: AbortSignal;
   readonly progress: (id: LayerId, digest: Digest, size: number) => LayerProgress;
+  /** Work that must have ended before the store is closed. */
+  readonly track: <T>(work: Promise<T>) => Promise<T>;
 }
 
 export type BlobRow = LayerRow['blobs'][number];
@@ -35,6 +38,7 @@ export async function ingestBlob(id: LayerId, deps: BlobDeps): Promise<BlobRow> 
       if (!isTrusted(blob, deps) || !row.hasTree) await ingest(id, blob, deps);
       return { ...blob, local: true };
     } catch (error) {
+      if (deps.signal.aborted) throw cancelled(deps.signal);
       // A blob that lies about its diff ID must not spoil a layer that another, honest one has too.
       const mayHaveOther = error instanceof BuildError && error.code !== 'cancelled' && error.code !== 'disk-full';
       if (!mayHaveOther) throw error;
@@ -156,7 +160,7 @@ export async function extractFiles(
     return entry?.type === 'file' ? entry.digest : undefined;
   };
   const progress = deps.progress(id, blob.digest, blob.size);
-  await progress.reading(async () => {
+  await progress.extracting(async () => {
     await capture(blob, digests, (path) => isIn(digests, digestAt(path)), deps);
     // A file whose first name was given to another later in the archive is found by its size only.
     await capture(blob, digests, (_, size) => sizes.has(size), deps);

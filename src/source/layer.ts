@@ -33,7 +33,7 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
   const row = (): LayerRow => rowOf(id, deps);
 
   async function readTree(): Promise<Tree> {
-    if (!row().hasTree) await ingestBlob(id, deps);
+    if (!row().hasTree) await deps.track(ingestBlob(id, deps));
     return store.readTree(id);
   }
 
@@ -41,7 +41,7 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
   async function readBlob(): Promise<BlobRow | undefined> {
     const { blobs } = row();
     const ready = blobs.find((candidate) => isTrusted(candidate, deps));
-    return ready ?? (blobs.length === 0 ? undefined : ingestBlob(id, deps));
+    return ready ?? (blobs.length === 0 ? undefined : deps.track(ingestBlob(id, deps)));
   }
 
   const trustedBlob = (): Promise<BlobRow | undefined> => (blob ??= forgetful(readBlob(), () => (blob = undefined)));
@@ -98,7 +98,7 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
         next.begun = true;
         const from = await trustedBlob();
         if (from === undefined) throw gone(id, [...next.wanted][0] ?? '');
-        await extractFiles(id, from, await layer.tree(), next.wanted, deps);
+        await deps.track(extractFiles(id, from, await layer.tree(), next.wanted, deps));
       });
       extraction = next;
     }

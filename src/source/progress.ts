@@ -7,11 +7,13 @@ const INTERVAL = 100;
 export interface LayerProgress {
   downloading(work: (onProgress: (bytes: number) => void) => Promise<void>): Promise<void>;
   reading(work: () => Promise<void>): Promise<void>;
+  extracting(work: () => Promise<void>): Promise<void>;
 }
 
 export const SILENT: LayerProgress = {
   downloading: (work) => work(() => undefined),
   reading: (work) => work(),
+  extracting: (work) => work(),
 };
 
 /** @param vertex The source vertex that brought the layer. */
@@ -37,5 +39,6 @@ export function reportLayer(events: BuildEventSink, vertex: Digest, digest: Dige
   return {
     downloading: (work) => reported(digest, 'downloading', size, work),
     reading: (work) => reported(`reading ${digest}`, 'reading', 0, () => work()),
+    extracting: (work) => reported(`extracting ${digest}`, 'extracting', 0, () => work()),
   };
 }

@@ -20,7 +20,18 @@ const HOST: Platform = {
 };
 
 export function createSources(options: SourcesOptions): Sources {
-  const { store, registry, events, signal } = options;
+  const { store, registry, events } = options;
+  // A build that failed elsewhere still downloads; `close` ends that.
+  const closing = new AbortController();
+  const signal = AbortSignal.any([options.signal, closing.signal]);
+  const underWay = new Set<Promise<unknown>>();
+  const track = <T>(work: Promise<T>): Promise<T> => {
+    underWay.add(work);
+    const done = (): boolean => underWay.delete(work);
+    work.then(done, done);
+    return work;
+  };
+
   const hasher = createFileHasher();
   const local = createLocalSources({ contexts: options.contexts, store, hasher, signal });
   /** By reference and platform: one build asks once. */
@@ -34,6 +45,7 @@ export function createSources(options: SourcesOptions): Sources {
     registry,
     hasher,
     signal,
+    track,
     progress(id, digest, size) {
       const vertex = shownUnder.get(id);
       return vertex === undefined ? SILENT : reportLayer(events, vertex, digest, size);
@@ -52,7 +64,7 @@ export function createSources(options: SourcesOptions): Sources {
   function once(key: string, find: () => Promise<FoundImage>): Promise<FoundImage> {
     let found = images.get(key);
     if (found === undefined) {
-      found = find();
+      found = track(find());
       images.set(key, found);
     }
     return found;
@@ -90,7 +102,7 @@ export function createSources(options: SourcesOptions): Sources {
     let found = downloads.get(key);
     if (found === undefined) {
       const deps: HttpDeps = { store, registry, events, signal };
-      found = import('./http.ts').then(({ download }) => download(identifier, vertex.digest, attrs, deps));
+      found = track(import('./http.ts').then(({ download }) => download(identifier, vertex.digest, attrs, deps)));
       downloads.set(key, found);
     }
     return found;
@@ -108,7 +120,7 @@ export function createSources(options: SourcesOptions): Sources {
     let commit = commits.get(asked);
     if (commit === undefined) commits.set(asked, (commit = resolveCommit(source, gitDeps)));
     const found = await commit;
-    return { key: gitKey(found, source), layer: () => gitLayer(source, found, gitDeps) };
+    return { key: gitKey(found, source), layer: () => track(gitLayer(source, found, gitDeps)) };
   }
 
   /** The row of a layer of an image: by diff ID, whoever built or pulled it first. */
@@ -204,11 +216,13 @@ export function createSources(options: SourcesOptions): Sources {
     async contextFromTar(stream) {
       const { unpackContext } = await import('./local/from-tar.ts');
       const directory = store.tempPath('-context');
-      await unpackContext(stream, directory, signal);
+      await track(unpackContext(stream, directory, signal));
       return directory;
     },
 
     async close() {
+      closing.abort(new BuildError({ code: 'cancelled', message: 'the build has ended' }));
+      await Promise.allSettled(underWay);
       await local.close();
       await hasher.close();
     },

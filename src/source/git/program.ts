@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { BuildError } from '../../contracts/index.ts';
+import { cancelled } from '../cancelled.ts';
 import type { Env } from '../types.ts';
 
 /** Whatever a repository, its submodules or the user's configuration say: these protocols, and no other (CVE-2022-39253). */
@@ -61,7 +62,7 @@ export function createGit(env: Env, signal: AbortSignal, header: string | undefi
         });
         child.stderr.on('data', (data: Buffer) => (errors = (errors + data.toString('utf8')).slice(-OUTPUT_MAX / 256)));
         child.on('error', (error: NodeJS.ErrnoException) => {
-          if (signal.aborted) reject(new BuildError({ code: 'cancelled', message: 'cancelled' }));
+          if (signal.aborted) reject(cancelled(signal));
           else reject(noGit(error));
         });
         child.on('close', (code) => {

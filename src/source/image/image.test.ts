@@ -172,6 +172,34 @@ describe('an image of a registry', () => {
   });
 });
 
+describe('a build that ends early', () => {
+  it('takes its downloads with it and leaves nothing behind', async () => {
+    let sent: (() => void) | undefined;
+    const begun = new Promise<void>((resolve) => (sent = resolve));
+    const stalling = await startFront((request, response, pass) => {
+      if (request.method === 'GET' && request.url?.includes('/blobs/') === true && stalls) {
+        response.writeHead(200);
+        response.write('x', () => sent?.());
+      } else pass();
+    }, registry.host);
+    let stalls = false;
+    const state = newState();
+    const started = await startBuild(state, { network: { mirrors: parseMirrors(`docker.io=${stalling.host}`) } });
+    const vertex = sourceVertex(`docker-image://${NAME}`, {}, platform);
+    const snapshot = await started.sources.snapshot(vertex, started.context);
+    stalls = true;
+    const reading = failure(snapshot.files.lookup('etc/two'));
+    await begun;
+    await started.close();
+    expect(await reading).toMatchObject({ code: 'cancelled' });
+    const left = execFileSync('find', [join(state, 'tmp'), '-type', 'f', '-not', '-name', '*.lock'], {
+      encoding: 'utf8',
+    });
+    expect(left).toBe('');
+    await stalling.close();
+  });
+});
+
 describe('an OCI layout', () => {
   it('is resolved by tag, by digest, and alone', async () => {
     const started = await build(newState());

@@ -7,6 +7,7 @@ import { decodePath, encodePath, readNames } from '../../sys/path.ts';
 import { lstat } from '../../sys/stat.ts';
 import type { ExactStat } from '../../sys/stat.ts';
 import { readXattrs } from '../../sys/xattr.ts';
+import { cancelled } from '../cancelled.ts';
 import type { ContextTree, LocalContext } from '../types.ts';
 import { explainMissing } from './explain.ts';
 import type { FileHasher } from './hash-files.ts';
@@ -144,7 +145,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   function scan(path: TreePath, cache: StatCache, any = false): Directory {
     const known = directories.get(path);
     if (known !== undefined) return known;
-    signal.throwIfAborted();
+    if (signal.aborted) throw cancelled(signal);
     let all: string[];
     try {
       all = byBytes(readNames(hostOf(path)));

@@ -9,6 +9,7 @@ import type { ConfinedRoot } from '../../sys/confined.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import { futimensNs } from '../../sys/stat.ts';
 import { writeXattr } from '../../sys/xattr.ts';
+import { cancelled } from '../cancelled.ts';
 import { isKeptXattr } from './context-tree.ts';
 
 const NAME = 'the tar of the build context';
@@ -36,7 +37,7 @@ export async function unpackContext(
   const directories = new Map<TreePath, TarHeader>();
   try {
     for await (const entry of readTar(await plain(source), { name: NAME, code: 'context' })) {
-      signal.throwIfAborted();
+      if (signal.aborted) throw cancelled(signal);
       await unpackEntry(root, entry, directories);
     }
     // Deepest first: a directory's time changes with what is put into it.

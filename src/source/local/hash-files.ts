@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { BuildError } from '../../contracts/index.ts';
 import { entryUrl } from '../../sys/entry.ts';
+import { cancelled } from '../cancelled.ts';
 import { hashFile } from './hash-file.ts';
 
 /** A file to hash: its host path in tree form, and its size as it was seen. */
@@ -127,7 +128,7 @@ function ask(thread: Worker, request: HashRequest, signal: AbortSignal): Promise
     };
     const onMessage = (answer: HashAnswer): void => settle(() => resolve(answer));
     const onError = (error: Error): void => settle(() => reject(error));
-    const onExit = (): void => settle(() => reject(new BuildError({ code: 'cancelled', message: 'cancelled' })));
+    const onExit = (): void => settle(() => reject(cancelled(signal)));
     const onAbort = onExit;
     if (signal.aborted) {
       onAbort();

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuildError } from '../contracts/index.ts';
 import type { NamedContext } from '../frontend/index.ts';
+import { familiarString, parseReference } from '../image/reference.ts';
 import { readIgnoreFile, type IgnoreFile } from './dockerfile-input.ts';
 
 /** A directory that a local source of the graph reads in place. */
@@ -27,7 +28,7 @@ export async function classifyContexts(values: Readonly<Record<string, string>>,
   const contexts: Record<string, NamedContext> = {};
   const directories = new Map<string, ContextDirectory>();
   for (const [name, value] of Object.entries(values)) {
-    const key = name.toLowerCase();
+    const key = contextKey(name);
     const scheme = /^(docker-image|oci-layout|target|input):(\/\/)?/.exec(value);
     if (scheme?.[1] === 'docker-image') contexts[key] = { kind: 'docker-image', ref: value.slice(scheme[0].length) };
     else if (scheme?.[1] === 'oci-layout')
@@ -47,6 +48,23 @@ export async function classifyContexts(values: Readonly<Record<string, string>>,
     }
   }
   return { contexts, directories };
+}
+
+/** As buildx normalizes names (build/opt.go): `golang:latest` and `docker.io/library/golang` are `golang`. */
+function contextKey(name: string): string {
+  // `name::linux/arm64` is for one platform.
+  const [image = '', platform] = name.split('::', 2);
+  try {
+    return (
+      familiarString(parseReference(image)).replace(/:latest$/, '') + (platform === undefined ? '' : `::${platform}`)
+    );
+  } catch {
+    throw new BuildError({
+      code: 'usage',
+      message: `--build-context ${name}: not a name of an image or stage`,
+      hint: 'names are lower-case, as in app=./dir or golang:1.22=oci-layout://path',
+    });
+  }
 }
 
 /** Makes the path of `path[:tag][@digest]` absolute. */

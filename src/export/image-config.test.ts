@@ -67,7 +67,10 @@ describe('created', () => {
     expect(createdOf({ history: [run, run] }, [layer(1000), layer(2000)])).toBe('1970-01-01T00:00:02Z'));
   test("is the base's when nothing is added", () =>
     expect(createdOf({ history: [base, env] }, [layer()])).toBe('2020-01-01T00:00:00Z'));
-  test('is the epoch', () => expect(createdOf({ history: [base, env] }, [layer()], 7)).toBe('1970-01-01T00:00:07Z'));
+  test('is the epoch of what is added', () =>
+    expect(createdOf({ history: [base, env] }, [layer()], 7)).toBe('1970-01-01T00:00:07Z'));
+  test("is the base's in spite of the epoch when nothing is added", () =>
+    expect(createdOf({ history: [base] }, [layer()], 7)).toBe('2020-01-01T00:00:00Z'));
   test('is left out when nobody knows it', () => expect(createdOf({}, [])).toBeUndefined());
 });
 

@@ -22,7 +22,8 @@ export interface ConfigInput {
 export function completeConfig({ config, platform, layers, epoch }: ConfigInput): Readonly<Record<string, unknown>> {
   const given = Array.isArray(config['history']) ? (config['history'] as readonly HistoryEntry[]) : [];
   const history = withTimes(withLayers(given, layers.length), layers, epoch);
-  const created = config['created'] ?? (epoch === undefined ? lastTime(history) : formatTime(epoch * 1000));
+  // As old as its last step; so an image that adds none is as old as its base, epoch or not.
+  const created = config['created'] ?? lastTime(history);
   return {
     architecture: platform.architecture,
     os: platform.os,

@@ -5,7 +5,7 @@
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { BuildError } from '../contracts/index.ts';
-import { SCHEMA, SCHEMA_VERSION } from './schema.ts';
+import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
 
 export type Value = SQLInputValue;
 export type Row = Readonly<Record<string, unknown>>;
@@ -185,8 +185,7 @@ function ensureSchema(db: DatabaseSync, transaction: <T>(body: () => T) => T, ro
   if (found > SCHEMA_VERSION) throw newerVersion(root);
   db.exec('PRAGMA journal_mode=WAL');
   transaction(() => {
-    if (version() === SCHEMA_VERSION) return;
-    db.exec(SCHEMA);
+    for (const step of MIGRATIONS.slice(version())) db.exec(step);
     db.exec(`PRAGMA user_version=${SCHEMA_VERSION}`);
   });
 }

@@ -3,6 +3,7 @@ import { BuildError } from '../contracts/index.ts';
 import { asBuildError, errnoOf } from '../sys/errno.ts';
 import { closeLockFile, openLockFile, waitFlock } from '../sys/flock.ts';
 import { createBlobs } from './blobs.ts';
+import { createBuilds } from './builds.ts';
 import { collectDead, runInBackground } from './collect.ts';
 import { createWriter, hasSingleFile } from './content.ts';
 import { newerVersion, notWritable, openDatabase, type Database } from './database.ts';
@@ -92,6 +93,7 @@ function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
     ...layers.part,
     ...createDigests(layout),
     ...createRecords(db),
+    ...createBuilds(db),
     ...createImages(db),
     ...createFacts(db),
     ...createStatCaches(writable),

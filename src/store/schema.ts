@@ -1,11 +1,11 @@
 /** Raised with each change of the tables; an older slipway refuses a newer one. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /**
  * `seq` is the number of the batch that wrote a row: after a loss of power it tells rows whose files were surely on disk
  * from those whose files have to be verified (`settle.ts`). `used` is the last access, milliseconds since the epoch.
  */
-export const SCHEMA = `
+const VERSION_1 = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO meta VALUES ('seq', 1), ('settled', 1), ('suspect', '[]'), ('layer-block', 0);
 
@@ -44,3 +44,19 @@ CREATE INDEX image_by_digest ON image (digest);
 
 CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
+
+/** Builds, their graphs (shared by builds that had the same), and what their steps read. */
+const VERSION_2 = `
+CREATE TABLE build (
+  id TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, lineage TEXT NOT NULL, graph TEXT, summary TEXT NOT NULL,
+  data TEXT NOT NULL
+);
+CREATE INDEX build_by_created ON build (created);
+CREATE INDEX build_by_lineage ON build (lineage, created);
+CREATE TABLE build_graph (id TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE build_graph_content (graph TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (graph, content)) WITHOUT ROWID;
+CREATE TABLE content_list (content TEXT PRIMARY KEY, created INTEGER NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL);
+`;
+
+/** What makes a database of version i one of version i + 1; each only adds. */
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];

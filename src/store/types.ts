@@ -1,4 +1,4 @@
-import type { Digest, LayerBlob, LayerId, Tree } from '../contracts/index.ts';
+import type { Digest, LayerBlob, LayerId, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
 
 /** What the store knows of a layer. */
 export interface LayerRow {
@@ -41,6 +41,43 @@ export interface ImageRow {
   readonly created: number;
   /** `build` for what we tagged, `pull` for what a registry said a name means. */
   readonly origin: 'build' | 'pull';
+}
+
+/** What is kept of a build. What is in `summary` and `data` is its writer's affair. */
+export interface BuildRow {
+  readonly id: string;
+  /** When it began, milliseconds since the epoch. */
+  readonly created: number;
+  /** Builds of one lineage are compared with each other: same context, Dockerfile, target, platform. */
+  readonly lineage: string;
+  readonly graph: string | undefined;
+  /** JSON for lists. */
+  readonly summary: string;
+  /** JSON; empty in lists. */
+  readonly data: string;
+}
+
+/** The graph of a build. Builds that had the same share it. */
+export interface BuildGraphRow {
+  readonly id: string;
+  readonly data: Uint8Array;
+  /** Content digests in it: their lists are kept as long as it. */
+  readonly contents: readonly Digest[];
+}
+
+/** One path of what a content digest stands for; what does not count for the digest is absent. */
+export interface ContentListEntry {
+  readonly path: TreePath;
+  readonly type: Exclude<TreeEntry['type'], 'whiteout'>;
+  readonly mode?: number | undefined;
+  /** `uid:gid` */
+  readonly owner?: string | undefined;
+  /** Of a file: the first 16 hex digits. */
+  readonly digest?: string | undefined;
+  /** Text of a symbolic link, first name of a hard link, `major:minor` of a device. */
+  readonly target?: string | undefined;
+  /** Digest of the extended attributes. */
+  readonly xattrs?: string | undefined;
 }
 
 /** A blob being written; nothing refers to it before `commit`. */
@@ -108,6 +145,24 @@ export interface Store {
   saveRecord(record: CacheRecord): void;
   /** Makes `alias` find the record of `key`. */
   aliasRecord(alias: string, key: string): void;
+
+  // build records, the newest only
+  saveBuild(row: BuildRow, graph?: BuildGraphRow): void;
+  /** Newest first, without `data`. @param query `before` is the id of a build. */
+  builds(query?: {
+    readonly lineage?: string | undefined;
+    readonly before?: string | undefined;
+    readonly limit?: number | undefined;
+  }): readonly BuildRow[];
+  build(id: string): BuildRow | undefined;
+  /** Forgets all but the newest, and what only those referred to. */
+  pruneBuilds(keep: number): void;
+  hasBuildGraph(id: string): boolean;
+  readBuildGraph(id: string): Uint8Array | undefined;
+  // what is behind content digests, to explain what changed; a lost one only costs the explanation
+  hasContentList(content: Digest): boolean;
+  saveContentList(content: Digest, entries: readonly ContentListEntry[]): void;
+  readContentList(content: Digest): readonly ContentListEntry[] | undefined;
 
   // images
   images(): readonly ImageRow[];

@@ -7,6 +7,7 @@ import { marshal, printJson } from '../llb/index.ts';
 import type { Registry } from '../registry/index.ts';
 import { createEngine } from '../solver/index.ts';
 import type { Store } from '../store/index.ts';
+import { otherStageHint } from './missing-source.ts';
 import type { BuildOptions, BuildResult } from './options.ts';
 import { cwdOf, withSession, type Session } from './session.ts';
 import { step } from './steps.ts';
@@ -37,6 +38,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       noCache: options.noCache === true ? 'all' : new Set<never>(),
       maxParallelRuns: options.maxParallelRuns,
       treesOnly: destinationsOf(options, outputs).length === 0,
+      onFailure: async (error, peek) => await otherStageHint(error, frontend, peek),
     });
     return await finish(options, { outputs, frontend, solved, store, registry, events, signal, platform });
   });

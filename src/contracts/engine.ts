@@ -1,3 +1,4 @@
+import type { BuildError } from './error.ts';
 import type { BuildEventSink } from './event.ts';
 import type { Digest } from './digest.ts';
 import type { Snapshot } from './layer.ts';
@@ -12,7 +13,12 @@ export interface SolveOptions {
   readonly maxParallelRuns?: number | undefined;
   /** Nobody will read bytes of the result (no output was asked for): its trees are enough. */
   readonly treesOnly?: boolean | undefined;
+  /** Called with what made the solve fail, when all work has ended; what it returns is thrown. May look at what is known. */
+  readonly onFailure?: ((error: BuildError, peek: Peek) => Promise<BuildError>) | undefined;
 }
+
+/** Snapshots of edges, without running anything; undefined where nothing is known. Trees only, bytes may be gone. */
+export type Peek = (edge: Edge) => Promise<Snapshot | undefined>;
 
 /** An output of a vertex. */
 export interface Edge {
@@ -30,8 +36,8 @@ export interface SolvedVertex {
 export interface SolveResult {
   /** Of the definition's terminal edge. Bytes of its layers can be located. */
   readonly snapshot: Snapshot;
-  /** Snapshots of other edges for reports; undefined where the edge was not needed. Trees only, bytes may be gone. */
-  peek(edge: Edge): Promise<Snapshot | undefined>;
+  /** Of other edges, for reports. */
+  readonly peek: Peek;
   readonly vertices: readonly SolvedVertex[];
 }
 

@@ -1,4 +1,4 @@
-import type { Digest, Edge, Engine, SolveOptions, SolveResult, Worker } from '../contracts/index.ts';
+import type { Digest, Engine, Peek, SolveOptions, SolveResult, Worker } from '../contracts/index.ts';
 import { BuildError } from '../contracts/index.ts';
 import type { Definition, Vertex } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
@@ -28,18 +28,22 @@ export function createEngine({ store, worker }: EngineDeps): Engine {
       const vertices = neededVertices(definition, result.vertex);
       const byDigest = new Map(vertices.map((vertex) => [vertex.digest, vertex]));
       const walk = new Walk({ store, worker, flights }, vertices, options);
-      const solved = await walk.solve(result.vertex);
+      const peek: Peek = async (edge) => {
+        const vertex = byDigest.get(edge.vertex);
+        return vertex === undefined ? undefined : (await walk.peek(vertex))?.snapshots[edge.index];
+      };
+      const solved = await walk.solve(result.vertex).catch(async (error: unknown) => {
+        throw error instanceof BuildError && options.onFailure !== undefined
+          ? await options.onFailure(error, peek)
+          : error;
+      });
       const snapshot = solved.snapshots[result.index];
       if (snapshot === undefined) {
         throw new BuildError({ code: 'internal', message: `the result has no output ${result.index}` });
       }
       return {
         snapshot,
-        async peek(edge: Edge) {
-          const vertex = byDigest.get(edge.vertex);
-          if (vertex === undefined) return undefined;
-          return (await walk.peek(vertex))?.snapshots[edge.index];
-        },
+        peek,
         get vertices() {
           return walk.vertices;
         },

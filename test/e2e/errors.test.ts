@@ -72,6 +72,14 @@ const MISTAKES: readonly Mistake[] = [
     says: ['README.md'],
   },
   {
+    name: 'a source that another stage has',
+    files: {
+      Dockerfile:
+        'FROM busybox AS build\nRUN echo > /made\nFROM busybox AS other\nRUN true\nFROM busybox\nCOPY --from=build /made /a\nCOPY --from=other /made /made\n',
+    },
+    says: ['Dockerfile:7', 'stage other', 'stage build has it', 'COPY --from=build /made'],
+  },
+  {
     name: 'excluded source',
     files: {
       Dockerfile: 'FROM scratch\nCOPY secret.txt /\n',

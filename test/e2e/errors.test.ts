@@ -136,7 +136,7 @@ describe('a mistake', () => {
   it('a machine without crun and runc', async () => {
     const context = bench.context('norun', { Dockerfile: 'FROM busybox\nRUN true\n' });
     // Hidden in a mount namespace of the test's own.
-    const hide = 'for p in crun runc; do f=$(command -v $p) && mount --bind /dev/null "$f"; done; exec "$@"';
+    const hide = 'for f in $(which -a crun runc); do mount --bind /dev/null "$f"; done; exec "$@"';
     const command = [process.execPath, SLIPWAY, 'build', '--build-context', base, context];
     const env = { ...process.env, ...bench.env };
     const result = spawnSync('unshare', ['-m', 'sh', '-c', hide, 'sh', ...command], { env, encoding: 'utf8' });

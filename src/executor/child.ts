@@ -8,7 +8,6 @@ import { Socket } from 'node:net';
 import { BuildError, type ExecRequest, type ExecResult } from '../contracts/index.ts';
 import { materialize, openStepEnvironment, runStep } from '../worker/kernel.ts';
 import { createChannel, type Answer, type Command } from './channel.ts';
-import { reapOrphans } from './reap.ts';
 import { toWireError } from './wire-error.ts';
 
 const CHANNEL_FD = 3;
@@ -60,8 +59,6 @@ async function serve(command: Exclude<Command, { readonly kind: 'cancel' }>): Pr
   } catch (error) {
     running.delete(id);
     channel.send({ kind: 'failed', id, error: toWireError(error) });
-    // A step that was killed may leave what it was just starting.
-    reapOrphans(running.size === 0);
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync as writeText } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync as writeText } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BuildError } from '../contracts/index.ts';
 import { openFixture, outline, processesWith, until, type Fixture } from './test-fixture.ts';
@@ -102,6 +102,11 @@ describe('what a step finds', () => {
     expect([stdout, stderr]).toEqual(['out\nend\n', 'err\n']);
   });
 
+  it('lets another user write to /dev/stdout too', async () => {
+    const { stdout, stderr } = await fixture.run('echo out > /dev/stdout; echo err > /dev/stderr', { user: 'app' });
+    expect([stdout, stderr]).toEqual(['out\n', 'err\n']);
+  });
+
   it('gets all of a large output', async () => {
     const { stdout } = await fixture.run('yes 0123456789abcdef | head -c 3000000');
     expect(stdout.length).toBe(3_000_000);
@@ -156,6 +161,32 @@ describe('what a step finds', () => {
     expect(stdout).toBe('127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.1\tdb\nthere\n');
     expect(outline(tree)).toEqual([]);
   });
+
+  it.each([
+    ['relative', '../run/resolve/stub.conf'],
+    ['absolute', '/run/resolve/stub.conf'],
+    ['dangling above the root', '../../../../run/x'],
+  ])('finds resolv.conf also where it is a link: %s', async (_, target) => {
+    const links = await fixture.layer((directory) => {
+      mkdirSync(`${directory}/etc`);
+      symlinkSync(target, `${directory}/etc/resolv.conf`);
+    });
+    const { stdout, tree } = await fixture.run('grep -c . /etc/resolv.conf; readlink /etc/resolv.conf', {
+      layers: [fixture.base, links],
+    });
+    expect(stdout).toMatch(new RegExp(`^[1-9]\\d*\n${target}\n$`));
+    expect(outline(tree)).toEqual([]);
+  });
+
+  it.each(['/proc/self/fd/3', '/proc/self/fd/8', '/proc/1/root', '/proc/self/cwd'])(
+    'sees nothing of the host through WORKDIR %s (CVE-2024-21626)',
+    async (cwd) => {
+      const outcome = await fixture.run('ls; ls ..; ls ../../../../..', { cwd }).catch((error: unknown) => error);
+      const seen = outcome instanceof BuildError ? '' : (outcome as { stdout: string }).stdout;
+      expect(seen).not.toMatch(/statcache|db\.sqlite|lost\+found|vmlinuz/);
+      expect(seen).not.toContain('boot');
+    },
+  );
 
   it('has only loopback without a network', async () => {
     const { stdout } = await fixture.run(
@@ -266,6 +297,18 @@ describe('errors', () => {
     expect((await errorOf(work)).code).toBe('cancelled');
     expect(processesWith(marker)).toEqual([]);
     expect((await fixture.run('echo fine')).stdout).toBe('fine\n');
+  });
+
+  it('can be cancelled at any moment of its start', async () => {
+    const marker = '31337.75';
+    for (let delay = 0; delay < 24; delay += 2) {
+      const controller = new AbortController();
+      const work = fixture.run(`sleep ${marker}`, {}, controller.signal);
+      setTimeout(() => controller.abort(), delay);
+      expect((await errorOf(work)).code).toBe('cancelled');
+      expect(processesWith(`sleep\0${marker}`)).toEqual([]);
+    }
+    expect((await fixture.run('ls /proc | grep -c "^[0-9]"')).result.exitCode).toBe(0);
   });
 
   it('runs steps side by side', async () => {

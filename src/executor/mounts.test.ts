@@ -36,12 +36,7 @@ describe('bind', () => {
     ['through a link, inside the root', ['link', '/m'], 'cat /m/file', 'from layer\n'],
     ['all of it', ['', '/m'], 'ls /m | wc -l', '5\n'],
     ['writes are refused', ['/dir', '/m'], 'touch /m/x 2>&1 | grep -c Read-only', '1\n'],
-    [
-      'over something that is there',
-      ['/dir', '/etc'],
-      'ls /etc; cat /etc/file',
-      'file\nsub\nfrom layer\n',
-    ],
+    ['over something that is there', ['/dir', '/etc'], 'ls /etc; cat /etc/file', 'file\nsub\nfrom layer\n'],
   ] as const)('%s', async (_, [source, target], script, expected) => {
     const { stdout, stderr, tree } = await fixture.run(script, { mounts: [bind(source, target)] });
     expect([stdout, stderr]).toEqual([expected, '']);

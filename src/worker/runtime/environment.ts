@@ -64,7 +64,7 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
   const implicit = new Map<LayerId, ReadonlySet<TreePath>>();
   let lastResolv: string | undefined;
   const hosts = `${directory}/hosts`;
-  writeFileSync(hosts, hostsText(DEFAULT_HOSTNAME, []));
+  writeFileSync(hosts, hostsText(DEFAULT_HOSTNAME, []), { mode: 0o644 });
   return {
     layout,
     directory,
@@ -81,7 +81,7 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
     resolvConf() {
       const path = `${directory}/resolv.conf`;
       const text = resolvText(readText('/etc/resolv.conf'));
-      if (text !== lastResolv) writeFileSync(path, text);
+      if (text !== lastResolv) writeFileSync(path, text, { mode: 0o644 });
       lastResolv = text;
       return path;
     },

@@ -3,10 +3,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, readFileSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecResult } from '../../contracts/index.ts';
 import { BuildError } from '../../contracts/index.ts';
 import { makePipe } from '../../sys/pipe.ts';
 import type { Runtime } from '../host.ts';
+import { childrenOf, endOrphans, killQuietly } from './orphans.ts';
 
 export interface StepOutput {
   /** May return a promise: the step's output is not read on before it resolves. */
@@ -37,6 +39,7 @@ const DEADLY: readonly NodeJS.Signals[] = ['SIGILL', 'SIGABRT', 'SIGBUS', 'SIGFP
  */
 export async function runContainer(options: RunOptions): Promise<ExecResult> {
   const { runtime, bundle, signal } = options;
+  if (isAborted(signal)) throw cancelled();
   const files = { pid: `${bundle}/pid`, log: `${bundle}/log` };
   const stdio = options.terminal === undefined ? streamedOutput(options) : inheritedOutput(options.terminal);
   const child = spawn(
@@ -62,13 +65,13 @@ export async function runContainer(options: RunOptions): Promise<ExecResult> {
   let code: number | undefined;
   try {
     code = await exitCode(child, runtime);
-    // Somebody killed the runtime: what it ran would go on, and hold the output open.
-    if (code === undefined) kill();
-    await stdio.ended;
+    if (code === undefined) await endStep(files.pid, stdio.ended);
+    else await stdio.ended;
   } finally {
     signal.removeEventListener('abort', kill);
   }
-  if (signal.aborted) throw new BuildError({ code: 'cancelled', message: 'the step was cancelled' });
+  // Cancelled in this very moment, or by what we did.
+  if (isAborted(signal)) throw cancelled();
   if (code === undefined) {
     throw new BuildError({ code: 'host', message: `${runtime.name} was killed from outside while a step ran` });
   }
@@ -77,6 +80,15 @@ export async function runContainer(options: RunOptions): Promise<ExecResult> {
     if (log !== undefined) throw startError(log, options);
   }
   return { exitCode: code, signal: DEADLY.find((name) => constants.signals[name] === code - 128) };
+}
+
+/** A call, as the answer changes while we wait. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+function cancelled(): BuildError {
+  return new BuildError({ code: 'cancelled', message: 'the step was cancelled' });
 }
 
 interface Stdio {
@@ -119,31 +131,53 @@ function pump(fd: number, deliver: (data: Buffer) => Promise<void> | undefined):
   });
 }
 
+/** Runtimes that are running; any other child of ours is an orphan. */
+const runtimes = new Set<number>();
+
 /** Undefined when a signal ended it. */
 function exitCode(child: ChildProcess, runtime: Runtime): Promise<number | undefined> {
+  const { pid } = child;
+  if (pid !== undefined) runtimes.add(pid);
   return new Promise((resolve, reject) => {
     child.once('error', (cause) => {
       reject(new BuildError({ code: 'host', message: `${runtime.path} cannot be started: ${cause.message}`, cause }));
     });
-    child.once('exit', (code) => resolve(code ?? undefined));
+    child.once('exit', (code) => {
+      if (pid !== undefined) runtimes.delete(pid);
+      resolve(code ?? undefined);
+    });
   });
 }
 
 /**
  * SIGKILL for the container's first process: the kernel ends its namespace with it, and the runtime sees it end. Before
- * there is one, the runtime itself.
+ * its pid is known, the runtime and all that it has started so far.
  */
 function killStep(child: ChildProcess, pidFile: string): void {
   const pid = readPid(pidFile);
-  if (pid === undefined) {
-    child.kill('SIGKILL');
+  if (pid !== undefined) {
+    killQuietly(pid);
     return;
   }
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended by itself in this moment.
-  }
+  const started = child.pid === undefined ? [] : childrenOf(child.pid);
+  child.kill('SIGKILL');
+  for (const one of started) killQuietly(one);
+}
+
+/** Milliseconds between two looks for what a killed runtime has left. */
+const ORPHAN_PAUSE = 5;
+
+/** The runtime was killed: what it ran would go on, and hold the output open. */
+async function endStep(pidFile: string, outputEnded: Promise<unknown>): Promise<void> {
+  const pid = readPid(pidFile);
+  if (pid !== undefined) killQuietly(pid);
+  let open = true;
+  void outputEnded.then(() => (open = false));
+  do {
+    endOrphans(runtimes);
+    await sleep(ORPHAN_PAUSE);
+  } while (open);
+  endOrphans(runtimes);
 }
 
 function readPid(path: string): number | undefined {

@@ -237,7 +237,7 @@ function networkFiles(env: StepEnvironment, request: ExecRequest, bundle: string
   let hosts = env.hostsFile();
   if (extra.length > 0 || (hostname !== '' && hostname !== DEFAULT_HOSTNAME)) {
     hosts = `${bundle}/hosts`;
-    writeFileSync(hosts, hostsText(hostname === '' ? DEFAULT_HOSTNAME : hostname, extra));
+    writeFileSync(hosts, hostsText(hostname === '' ? DEFAULT_HOSTNAME : hostname, extra), { mode: 0o644 });
   }
   const options = ['nosuid', 'noexec', 'nodev', 'rbind', 'ro'];
   return [
@@ -325,5 +325,5 @@ function writeSpec(
     hardLimits: env.hardLimits(),
     allCapabilities: request.security === 'insecure' ? env.allCapabilities() : [],
   });
-  writeFileSync(`${step.bundle}/config.json`, JSON.stringify(spec));
+  writeFileSync(`${step.bundle}/config.json`, JSON.stringify(spec), { mode: 0o600 });
 }

@@ -5,18 +5,21 @@ import type { Store } from '../store/index.ts';
 import { cancelled } from './errors.ts';
 import { createFlights } from './flights.ts';
 import type { Solved } from './records.ts';
+import type { SolveTrace } from './trace.ts';
 import { Walk } from './walk.ts';
 
 export interface EngineDeps {
   readonly store: Store;
   readonly worker: Worker;
+  /** For records of builds. */
+  readonly trace?: SolveTrace | undefined;
 }
 
 /**
  * The engine that solves definitions on this machine. One engine may solve several definitions at once (one a
  * platform): what they share runs once.
  */
-export function createEngine({ store, worker }: EngineDeps): Engine {
+export function createEngine({ store, worker, trace }: EngineDeps): Engine {
   const flights = createFlights<Solved>(store);
   return {
     name: 'embedded',
@@ -27,7 +30,7 @@ export function createEngine({ store, worker }: EngineDeps): Engine {
 
       const vertices = neededVertices(definition, result.vertex);
       const byDigest = new Map(vertices.map((vertex) => [vertex.digest, vertex]));
-      const walk = new Walk({ store, worker, flights }, vertices, options);
+      const walk = new Walk({ store, worker, flights, trace }, vertices, options);
       const peek: Peek = async (edge) => {
         const vertex = byDigest.get(edge.vertex);
         return vertex === undefined ? undefined : (await walk.peek(vertex))?.snapshots[edge.index];

@@ -11,3 +11,5 @@
  */
 export { createEngine, type EngineDeps } from './engine.ts';
 export type { RecordInputs, RecordInput } from './record-inputs.ts';
+export type { OpField } from './op-identity.ts';
+export type { LookupTrace, Outcome, SolveTrace } from './trace.ts';

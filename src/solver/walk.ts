@@ -11,11 +11,13 @@ import { createLimiter, type Limiter } from './limits.ts';
 import { opIdentity } from './op-identity.ts';
 import { createRecords, type Lookup, type Records, type Solved } from './records.ts';
 import { createReporter, isLocal, type Reporter } from './reporter.ts';
+import type { SolveTrace } from './trace.ts';
 
 export interface WalkDeps {
   readonly store: Store;
   readonly worker: Worker;
   readonly flights: Flights<Solved>;
+  readonly trace?: SolveTrace | undefined;
 }
 
 /** One solve: every needed vertex at most once, each as soon as what it needs is there. */
@@ -91,6 +93,7 @@ export class Walk {
       localContent: (vertex, input) => this.#localContent.get(edgeName(vertex, input)),
       nonce: this.#nonce,
     });
+    this.#deps.trace?.keys(this.#keys);
   }
 
   async #askSource(vertex: Vertex): Promise<void> {
@@ -172,6 +175,7 @@ export class Walk {
     }
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#result(input.vertex)));
     const lookup = await this.#lookup(vertex, inputs);
+    this.#traceLookup(vertex, lookup);
     return (await this.#findByLookup(vertex, lookup)) ?? this.#make(vertex, lookup, inputs);
   }
 
@@ -190,6 +194,7 @@ export class Walk {
       // An input was made again; should it have come out differently, this is another step.
       const again = await this.#lookup(vertex, ready);
       if (again.key !== lookup.key) {
+        this.#traceLookup(vertex, again);
         return (await this.#findByLookup(vertex, again)) ?? this.#make(vertex, again, ready);
       }
     }
@@ -203,9 +208,11 @@ export class Walk {
       const made = { key: this.#records.nameFor(lookup, this.#replaces(vertex)), snapshots, virtual: false };
       this.#save(vertex, lookup, made);
       if (!isLocal(vertex)) this.#reporter.completed(vertex, made.key);
+      this.#deps.trace?.outcome(vertex, 'ran', made.key);
       return made;
     });
     if (joined) {
+      this.#deps.trace?.outcome(vertex, 'shared', value.key);
       this.#records.alias(this.#definitionKey(vertex), value.key);
       this.#reporter.cached(vertex, value.key);
     }
@@ -223,6 +230,7 @@ export class Walk {
       const filled = { key: found.key, snapshots, virtual: false };
       this.#save(vertex, await this.#lookup(vertex, inputs), filled);
       if (loud) this.#reporter.completed(vertex, filled.key);
+      if (loud) this.#deps.trace?.outcome(vertex, 'refilled', filled.key);
       return filled;
     });
     return value;
@@ -230,7 +238,12 @@ export class Walk {
 
   #hit(vertex: Vertex, found: Solved): Solved {
     this.#reporter.cached(vertex, found.key);
+    this.#deps.trace?.outcome(vertex, 'found', found.key);
     return found;
+  }
+
+  #traceLookup(vertex: Vertex, { key, op, content, records }: Lookup): void {
+    this.#deps.trace?.lookup(vertex, { key, op, content, records, source: this.#sources.get(vertex.digest) });
   }
 
   #save(vertex: Vertex, lookup: Lookup, solved: Solved): void {

@@ -13,6 +13,8 @@ export interface WorkerDeps {
   readonly secrets?: ((id: string) => Uint8Array | undefined) | undefined;
   /** `--ssh`: the agent's socket by id; undefined = not given. */
   readonly ssh?: ((id: string) => string | undefined) | undefined;
+  /** Keep a list of the paths behind each new content key (`Store.saveContentList`), so that changes can be explained. */
+  readonly listsContent?: boolean | undefined;
   /** `--shm-size`, bytes. */
   readonly shmSize?: number | undefined;
 }

@@ -63,7 +63,14 @@ export function createWorker(deps: WorkerDeps): Worker {
 
     async contentKey(vertex, index, input, context) {
       const { contentKey } = await import('./ops/content-key.ts');
-      return pointingTo(context, async () => contentKey(vertex, index, input, selections));
+      return pointingTo(context, async () => {
+        const digest = await contentKey(vertex, index, input, selections);
+        if (digest !== undefined && deps.listsContent === true && !store.hasContentList(digest)) {
+          const { contentList } = await import('./ops/content-list.ts');
+          store.saveContentList(digest, await contentList(vertex, index, input, selections));
+        }
+        return digest;
+      });
     },
 
     async run(vertex, inputs, context) {

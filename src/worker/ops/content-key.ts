@@ -62,7 +62,7 @@ async function fileKey(
   return writer.digest();
 }
 
-function readsNames(
+export function readsNames(
   ref: { readonly kind: string; readonly input?: number | undefined } | undefined,
   index: number,
 ): boolean {
@@ -82,7 +82,7 @@ async function writeContent(writer: KeyWriter, tree: FileTree, path: string): Pr
 }
 
 /** What a copy makes of each entry is hashed, not what the entry is: what `--chown` and `--chmod` replace does not count. */
-interface Facts {
+export interface Facts {
   readonly owner: boolean;
   /** Undefined = modes count as they are. */
   readonly mode: ModeChange | undefined;
@@ -92,14 +92,18 @@ interface Facts {
 
 async function writeSelection(writer: KeyWriter, selection: Selection, action: CopyAction): Promise<void> {
   const digests = await selection.digests();
+  const facts = copyFacts(action);
+  writer.number(selection.sources.length);
+  for (const source of selection.sources) writeSource(writer, source, action.dirCopyContents, facts, digests);
+}
+
+export function copyFacts(action: CopyAction): Facts {
   const mode = modeChangeOf(action);
-  const facts: Facts = {
+  return {
     owner: action.owner === undefined,
     mode,
     modeFixed: mode !== undefined && (action.modeStr === undefined || action.modeStr === ''),
   };
-  writer.number(selection.sources.length);
-  for (const source of selection.sources) writeSource(writer, source, action.dirCopyContents, facts, digests);
 }
 
 function writeSource(
@@ -130,7 +134,7 @@ function writeRow(
   const { name, path, entry } = row;
   writer.text(name);
   writer.text(row.held ? 'held' : entry.type);
-  writeMeta(writer, entry, row.held ? { ...facts, modeFixed: false, mode: undefined } : facts);
+  writeMeta(writer, entry, factsOfRow(row, facts));
   switch (entry.type) {
     case 'file': {
       const group = linkGroup(path, entry);
@@ -159,6 +163,11 @@ function writeRow(
   }
 }
 
+/** A directory that a copy makes only for what it holds keeps its mode. */
+export function factsOfRow({ held }: SelectedRow, facts: Facts): Facts {
+  return held ? { ...facts, modeFixed: false, mode: undefined } : facts;
+}
+
 function writeMeta(writer: KeyWriter, entry: NodeEntry, facts: Facts): void {
   if (entry.type !== 'symlink' && !facts.modeFixed) {
     writer.number(facts.mode === undefined ? entry.mode : facts.mode(entry.mode, entry.type === 'directory'));
@@ -174,7 +183,7 @@ function writeMeta(writer: KeyWriter, entry: NodeEntry, facts: Facts): void {
   }
 }
 
-const ALL: Facts = { owner: true, mode: undefined, modeFixed: false };
+export const ALL_FACTS: Facts = { owner: true, mode: undefined, modeFixed: false };
 
 /**
  * Mounts of an input: undefined when one of them may be changed into an output, as the root is; else the content below
@@ -186,17 +195,26 @@ async function execKey(
   index: number,
   input: Snapshot,
 ): Promise<Digest | undefined> {
-  const mounts = all.filter((mount) => mount.input === index && reads(mount));
-  if (mounts.length === 0 || mounts.some((mount) => !cachesContent(mount))) return undefined;
+  const mounts = contentMounts(all, index);
+  if (mounts === undefined) return undefined;
   const source = { tree: input.files, snapshot: input, vertex: vertex.inputs[index]?.vertex };
   const writer = new KeyWriter(KEY_VERSION);
   for (const [at, mount] of all.entries()) {
     if (!mounts.includes(mount)) continue;
     writer.text('mount');
     writer.number(at);
-    await writeTree(writer, source, mount.selector ?? '/');
+    const { rows, digests } = await mountedRows(source, mount.selector ?? '/');
+    const links = new Map<TreePath, string>();
+    writer.number(rows.length);
+    for (const row of rows) writeRow(writer, row, ALL_FACTS, digests, links);
   }
   return writer.digest();
+}
+
+/** The mounts of an input that counts by content; undefined when it counts as a whole. */
+export function contentMounts(all: readonly Mount[], index: number): readonly Mount[] | undefined {
+  const mounts = all.filter((mount) => mount.input === index && reads(mount));
+  return mounts.length === 0 || mounts.some((mount) => !cachesContent(mount)) ? undefined : mounts;
 }
 
 function reads(mount: Mount): boolean {
@@ -221,7 +239,10 @@ function cachesContent(mount: Mount): boolean {
 }
 
 /** Everything below the selector, named from there: where in the input it lies does not matter to the step. */
-async function writeTree(writer: KeyWriter, source: CopySource, selector: string): Promise<void> {
+export async function mountedRows(
+  source: CopySource,
+  selector: string,
+): Promise<{ readonly rows: readonly SelectedRow[]; readonly digests: ReadonlyMap<TreePath, Digest> }> {
   const { tree } = source;
   const { path, entry } = await resolvePath(tree, selector);
   if (entry === undefined) {
@@ -242,7 +263,5 @@ async function writeTree(writer: KeyWriter, source: CopySource, selector: string
     const digest = hashed[i];
     if (digest !== undefined) digests.set(file, digest);
   });
-  const links = new Map<TreePath, string>();
-  writer.number(rows.length);
-  for (const row of rows) writeRow(writer, row, ALL, digests, links);
+  return { rows, digests };
 }

@@ -12,6 +12,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { isatty } from 'node:tty';
 import { setImmediate } from 'node:timers/promises';
 import { BuildError, type ExecRequest, type ExecResult } from '../../contracts/index.ts';
 import { openConfined, type ConfinedRoot } from '../../sys/confined.ts';
@@ -164,7 +165,7 @@ async function withMounts(
     ]);
     if (request.rootReadonly !== true) ensureWorkingDirectory(root, rootfs, request.cwd, user);
     const seccomp = request.security === 'insecure' ? undefined : env.seccomp();
-    writeSpec(env, request, { bundle, rootfs, mounts, user, seccomp, terminal: io.terminal !== undefined });
+    writeSpec(env, request, { bundle, rootfs, mounts, user, seccomp, terminal: hasTerminal(io) });
     const kills = oomKills();
     const result = await runInRuntime(env, bundle, io, seccomp);
     root.forget();
@@ -174,6 +175,11 @@ async function withMounts(
   } finally {
     await own.release();
   }
+}
+
+/** Descriptors that are handed over but lead to a file or pipe are handed over just so. */
+function hasTerminal({ terminal }: StepIo): boolean {
+  return terminal !== undefined && isatty(terminal[0]);
 }
 
 async function runInRuntime(

@@ -5,8 +5,12 @@ import { MEDIA_TYPES, compressionOf, packLayer } from '../image/index.ts';
 import type { CompressionType, Descriptor } from '../image/index.ts';
 import { storeLayout } from '../store/index.ts';
 import type { LayerRow, Store } from '../store/index.ts';
+import { inParallel } from './in-parallel.ts';
 import type { ImageAttributes } from './output-spec.ts';
 import { reportProgress } from './progress-report.ts';
+
+/** Packing one layer uses all cores; the second fills the gaps. */
+const PACKED_AT_ONCE = 2;
 
 /** A layer of the image that is being made. */
 export interface ImageLayer {
@@ -30,21 +34,25 @@ export async function imageLayers(
   epoch: number | undefined,
   context: ExportContext,
 ): Promise<readonly ImageLayer[]> {
-  const made: ImageLayer[] = [];
-  for (const layer of layers) {
+  const made = new Array<ImageLayer>(layers.length);
+  const jobs = layers.map((layer, i) => async (): Promise<void> => {
+    made[i] = await make(layer);
+  });
+  await inParallel(jobs, PACKED_AT_ONCE);
+  return made;
+
+  async function make(layer: Layer): Promise<ImageLayer> {
     const came = foreignBlob(store.layer(layer.id));
     const blob = came === undefined || mustRepack(came, attributes) ? await pack(layer) : came;
-    made.push({
+    return {
       layer,
       blob,
       descriptor: layerDescriptor(blob, attributes.ociMediaTypes),
       repositories: came?.repositories ?? [],
       created: came === undefined ? createdAt(layer, store) : undefined,
-    });
+    };
   }
-  return made;
 
-  /** One after the other: each uses all cores. */
   async function pack(layer: Layer): Promise<LayerBlob> {
     const progress = reportProgress(context.events, `packing ${layer.id}`, 'packing layer');
     const blob = await packLayer(layer, store, {

@@ -6,6 +6,7 @@ import type { Store } from '../store/index.ts';
 import type { Image } from './image.ts';
 import { fetchLayer } from './image-layers.ts';
 import type { ImageLayer } from './image-layers.ts';
+import { inParallel } from './in-parallel.ts';
 import { reportProgress, reported } from './progress-report.ts';
 
 /** Blobs that are sent at once. */
@@ -79,22 +80,4 @@ async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Uint8Arra
 
 async function* bytesOf(data: Uint8Array): AsyncGenerator<Uint8Array> {
   yield data;
-}
-
-/** The first failure ends it: no further job is begun, and those under way are waited for. */
-async function inParallel(jobs: readonly (() => Promise<void>)[], width: number): Promise<void> {
-  const queue = [...jobs];
-  let failed = false;
-  const work = async (): Promise<void> => {
-    for (let job = queue.shift(); job !== undefined && !failed; job = queue.shift()) {
-      try {
-        await job();
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  const results = await Promise.allSettled(Array.from({ length: width }, work));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

@@ -1,6 +1,14 @@
 /**
- * The image room: OCI documents, references, and a layer in its three forms (tree, tar, compressed blob) with the ways
- * between them. It talks to no registry and lays out no directory: `registry/` moves blobs, `worker/` makes directories.
+ * The image room: OCI documents, references, and a layer in its three forms with the ways between them.
+ *
+ *     blob --decompress.ts--> tar --tar/tokenizer.ts, layer-tree.ts--> tree        (readLayer)
+ *     tree --pack/plan.ts, pack/assemble.ts--> tar --compress.ts--> blob           (packLayer)
+ *     trees of several layers --tree-index.ts, merge.ts, view.ts--> one file system (mergeLayers)
+ *
+ * *Digest* names a blob as it is stored, *diff ID* the uncompressed tar, *chain ID* a stack of diff IDs. A *layer* here is
+ * always one step's changes, never the file system that it leads to: that is a *snapshot*.
+ *
+ * It talks to no registry and lays out no directory: `registry/` moves blobs, `worker/` makes directories.
  */
 export * from './chain-id.ts';
 export * from './documents.ts';

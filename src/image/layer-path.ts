@@ -15,11 +15,16 @@ export type LayerName =
   | { readonly kind: 'opaque'; readonly path: TreePath }
   | { readonly kind: 'ignored' };
 
+/** Linux's PATH_MAX: nothing longer can be a file, and work on paths grows with their length. */
+export const PATH_MAX = 4096;
+
 /**
  * A name of an archive as a tree path: no leading or trailing slash, no `.`, no empty component.
- * @throws BuildError `hostile` when a component is `..`: no honest archive has one (CVE-2026-28406).
+ * @throws BuildError `hostile` when a component is `..`: no honest archive has one (CVE-2026-28406); or when it is longer
+ *   than any file name can be.
  */
 export function treePathOf(name: string): TreePath {
+  if (name.length > PATH_MAX) throw hostile(`a name of ${name.length} characters`);
   const start = name.startsWith('./') ? 2 : 0;
   const end = name.endsWith('/') ? name.length - 1 : name.length;
   const path = start === 0 && end === name.length ? name : name.slice(start, Math.max(start, end));

@@ -6,11 +6,13 @@
 import { BuildError } from '../contracts/index.ts';
 import type { Digest, DirectoryEntry, FileEntry, NodeEntry, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
 import { compareTreePaths } from '../store/index.ts';
-import { layerNameOf, treePathOf } from './layer-path.ts';
+import { PATH_MAX, layerNameOf, treePathOf } from './layer-path.ts';
 import type { TarHeader } from './tar/types.ts';
 
 /** Links followed for one path, as Linux. */
 const LINKS_MAX = 40;
+/** Entries looked at to forget what lay below replaced directories. Archives at hand replace none or a few. */
+const REPLACED_MAX = 50_000_000;
 
 /** One file, whatever its number of names. `lower`: the name in lower layers that it is another name of. */
 interface Inode {
@@ -34,6 +36,7 @@ export class LayerTreeBuilder {
   readonly #opaque = new Set<TreePath>();
   /** Directories that entries lie in, with or without an entry of their own. */
   readonly #parents = new Set<TreePath>(['']);
+  #replaced = 0;
 
   /**
    * Adds an entry. For a regular file returns where it will be, to be given its digest by {@link setDigest}.
@@ -57,6 +60,8 @@ export class LayerTreeBuilder {
       return undefined;
     }
     const inode = header.type === 'hardlink' ? this.#linked(header, path) : { entry: entryOf(header) };
+    if (header.target.length > PATH_MAX)
+      throw hostile(`the link ${JSON.stringify(name.path)} is longer than any can be`);
     const isDirectory = inode.entry.type === 'directory';
     if (!isDirectory || this.#inodes.get(path)?.entry.type !== 'directory') this.#remove(path, isDirectory);
     this.#inodes.set(path, inode);
@@ -172,6 +177,8 @@ export class LayerTreeBuilder {
     if (keepBelow || !this.#parents.has(path)) return;
     const prefix = `${path}/`;
     this.#parents.delete(path);
+    this.#replaced += this.#inodes.size + this.#parents.size;
+    if (this.#replaced > REPLACED_MAX) throw hostile('directories are replaced over and over again');
     for (const paths of [this.#parents, this.#whiteouts, this.#opaque, this.#inodes]) {
       for (const below of paths.keys()) if (below.startsWith(prefix)) paths.delete(below);
     }

@@ -175,6 +175,8 @@ describe('hostile layers', () => {
     ['.. (CVE-2026-28406)', [{ name: '../outside.txt' }], 'leads out'],
     ['.. behind the root', [{ name: '/../../etc/passwd' }], 'leads out'],
     ['.. inside', [{ name: 'a/../b' }], 'leads out'],
+    ['a name of a megabyte', [{ name: 'a/'.repeat(400_000) + 'x' }], 'a name of 800001 characters'],
+    ['a link of a megabyte', [{ name: 'a', type: 'symlink', target: 'b/'.repeat(400_000) }], 'longer than any'],
     ['a hard link out (CVE-2026-26960)', [{ name: 'a', type: 'hardlink', target: '../../etc/shadow' }], 'leads out'],
     ['a hard link to a directory', [{ name: 'd/' }, { name: 'a', type: 'hardlink', target: 'd' }], 'no file'],
     ['a hard link to itself', [{ name: 'a', type: 'hardlink', target: 'a' }], 'no file'],
@@ -263,4 +265,17 @@ test('GNU tar of a real directory', async () => {
   const { tree } = await readLayer(once(bytes, 65_536));
   const names = execFileSync('find', ['misc', 'doc/tar'], { cwd: '/usr/share', encoding: 'utf8' }).trim().split('\n');
   expect([...tree.keys()].sort()).toEqual(names.sort());
+});
+
+test('an archive that replaces directories without end is refused in time', async () => {
+  const many = Array.from({ length: 20_000 }, (_, i) => ({ name: `f${i}` }));
+  const again = Array.from({ length: 4_000 }, () => [
+    { name: 'd/' },
+    { name: 'd/x' },
+    { name: 'd', type: 'symlink' as const, target: 'f1' },
+  ]).flat();
+  await expect(treeOf(...many, ...again)).rejects.toMatchObject({
+    code: 'hostile',
+    message: expect.stringContaining('over and over') as string,
+  });
 });

@@ -128,7 +128,7 @@ export async function tarOf(
     if (entry?.type === 'file') contentSize += entry.size;
   }
   const little = tree.size <= HERE_ENTRIES && contentSize <= HERE_BYTES;
-  return { stream: little ? streamHere(pieces) : streamOnThread(pieces), contentSize };
+  return { stream: little ? streamHere(pieces, estimate(tree, contentSize)) : streamOnThread(pieces), contentSize };
 }
 
 /** The same tar in another compression; the diff ID stays. */

@@ -20,10 +20,14 @@ const BLOCKS = 10;
 /** Pieces that wait in the thread, so that it never waits for headers. */
 const PIECES_AHEAD = 2;
 
-/** On this thread. Reads are synchronous: for a few files only. */
-export function streamHere(pieces: Iterable<PlanPiece>): TarStream {
+/**
+ * On this thread. Reads are synchronous: for a few files only.
+ * @param size About what the tar will have; blocks are no larger.
+ */
+export function streamHere(pieces: Iterable<PlanPiece>, size: number): TarStream {
+  const blockSize = Math.min(BLOCK_SIZE, Math.max(4096, size));
   const free: Uint8Array[] = [];
-  const take = (): Uint8Array => free.pop() ?? new Uint8Array(BLOCK_SIZE);
+  const take = (): Uint8Array => free.pop() ?? new Uint8Array(blockSize);
   const assembler = new TarAssembler(take());
   async function* blocks(): AsyncGenerator<Uint8Array> {
     for (const piece of pieces) {
@@ -41,7 +45,7 @@ export function streamHere(pieces: Iterable<PlanPiece>): TarStream {
   return {
     blocks: blocks(),
     release(block) {
-      if (block.length === BLOCK_SIZE) free.push(block);
+      if (block.length === blockSize) free.push(block);
     },
     result: () => (result ??= { diffId: assembler.diffId(), size: assembler.size }),
   };

@@ -90,6 +90,10 @@ export function streamOnThread(pieces: Iterable<PlanPiece>): TarStream {
       failure ??= error;
       wake?.();
     });
+    worker.on('exit', () => {
+      if (result === undefined) failure ??= new BuildError({ code: 'internal', message: 'the packing thread ended' });
+      wake?.();
+    });
     send = post;
     try {
       for (let i = 0; i < BLOCKS; i++) post({ kind: 'block', bytes: new Uint8Array(BLOCK_SIZE) });

@@ -20,7 +20,7 @@ const rooms = {
     'sys',
   ],
   report: ['progress', 'image', 'llb'],
-  buildkit: ['llb', 'progress', 'source', 'export', 'registry'],
+  buildkit: ['llb', 'progress', 'source', 'export', 'registry', 'pattern', 'sys'],
   frontend: ['dockerfile', 'llb', 'pattern'],
   dockerfile: ['pattern'],
   solver: ['llb', 'progress', 'store'],

@@ -29,6 +29,7 @@ Made from the tables of flags by \`node scripts/cli-docs.ts\`.
 | 3 | this machine lacks something: runtime, privilege, permission |
 | 4 | a registry or an image: not found, not reachable, refused, not what its digest says |
 | 5 | the state directory: full or damaged |
+| 6 | the BuildKit daemon: not reachable, gone, or not able to |
 | 70 | a bug |
 | 130 | stopped by Ctrl-C or a signal |
 

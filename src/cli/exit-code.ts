@@ -21,6 +21,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   hostile: 4,
   'disk-full': 5,
   store: 5,
+  builder: 6,
   internal: 70,
   cancelled: 130,
 };

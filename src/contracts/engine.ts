@@ -2,7 +2,7 @@ import type { BuildError } from './error.ts';
 import type { BuildEventSink } from './event.ts';
 import type { Digest } from './digest.ts';
 import type { Snapshot } from './layer.ts';
-import type { Definition } from '../llb/index.ts';
+import type { Definition, Platform } from '../llb/index.ts';
 
 export interface SolveOptions {
   readonly signal: AbortSignal;
@@ -41,8 +41,41 @@ export interface SolveResult {
   readonly vertices: readonly SolvedVertex[];
 }
 
-/** Solves a definition: on this machine (`solver/`), or on a BuildKit daemon (`buildkit/`). */
-export interface Engine {
-  readonly name: 'embedded' | 'buildkit';
+/** Solves definitions on this machine (`solver/`) and hands back what they hold. */
+export interface EmbeddedEngine {
+  readonly name: 'embedded';
   solve(definition: Definition, options: SolveOptions): Promise<SolveResult>;
 }
+
+/** One platform of a build: its graph, and the image that is made of the result. */
+export interface RemoteTarget {
+  readonly definition: Definition;
+  /** OCI image config without `rootfs`. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly platform: Platform;
+  /** Seconds, from SOURCE_DATE_EPOCH. */
+  readonly sourceDateEpoch?: number | undefined;
+}
+
+export interface RemoteResult {
+  /** What the daemon says of the export, by its own keys: `containerimage.digest`, `image.name`, ... */
+  readonly response: Readonly<Record<string, string>>;
+}
+
+/**
+ * Has a BuildKit daemon solve and export (`buildkit/`). Its snapshots stay there, so that there is nothing to hand back
+ * but what became of the exports.
+ */
+export interface RemoteEngine<Resolver> {
+  readonly name: 'buildkit';
+  /** Which daemon, for people. */
+  readonly description: string;
+  /**
+   * `convert` makes the graphs, with the daemon's own view of images; several targets become one image of several
+   * platforms.
+   */
+  build(convert: (resolver: Resolver) => Promise<readonly RemoteTarget[]>): Promise<RemoteResult>;
+  close(): Promise<void>;
+}
+
+export type Engine<Resolver = never> = EmbeddedEngine | RemoteEngine<Resolver>;

@@ -51,6 +51,7 @@ export type ErrorCode =
   | 'store' // the state directory is damaged or of another version
   | 'export' // the destination cannot be written
   | 'unsupported' // understood, not carried out by this version
+  | 'builder' // a BuildKit daemon cannot be reached, is gone, or cannot do it
   | 'cancelled'
   | 'internal'; // a bug of ours
 

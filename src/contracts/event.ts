@@ -66,8 +66,9 @@ export type BuildEvent =
       readonly type: 'image';
       readonly digest: Digest;
       readonly names: readonly string[];
-      readonly size: number;
-      readonly layers: number;
+      /** Compressed bytes of the layers, and how many; undefined where a daemon has them and does not say. */
+      readonly size: number | undefined;
+      readonly layers: number | undefined;
     };
 
 export type BuildEventSink = (event: BuildEvent) => void;

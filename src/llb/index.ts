@@ -6,6 +6,7 @@
  * vertex. A *definition* is a result edge and every vertex that it needs.
  */
 export { decode, encode } from './codec.ts';
+export type { MessageType } from './codec.ts';
 export { definition } from './definition.ts';
 export { marshal } from './marshal.ts';
 export { printDot, printJson, printMermaid } from './print.ts';

@@ -27,8 +27,12 @@ export function summary({ warnings, stages, image }: Trace, style: SummaryStyle)
     lines.push(`${style.strong(sanitizeName(name))} ${built}, ${aboutShipped}${humanSize(shippedBytes)} shipped`);
   }
   if (image !== undefined) {
-    const layers = image.layers === 1 ? '1 layer' : `${image.layers} layers`;
-    lines.push(`image ${style.strong(image.digest)} ${humanSize(image.size)} in ${layers}`);
+    const { size, layers } = image;
+    const what =
+      size === undefined || layers === undefined
+        ? ''
+        : ` ${humanSize(size)} in ${layers === 1 ? '1 layer' : `${layers} layers`}`;
+    lines.push(`image ${style.strong(image.digest)}${what}`);
   }
   return lines;
 }

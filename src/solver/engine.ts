@@ -1,4 +1,4 @@
-import type { Digest, Engine, Peek, SolveOptions, SolveResult, Worker } from '../contracts/index.ts';
+import type { Digest, EmbeddedEngine, Peek, SolveOptions, SolveResult, Worker } from '../contracts/index.ts';
 import { BuildError } from '../contracts/index.ts';
 import type { Definition, Vertex } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
@@ -19,7 +19,7 @@ export interface EngineDeps {
  * The engine that solves definitions on this machine. One engine may solve several definitions at once (one a
  * platform): what they share runs once.
  */
-export function createEngine({ store, worker, trace }: EngineDeps): Engine {
+export function createEngine({ store, worker, trace }: EngineDeps): EmbeddedEngine {
   const flights = createFlights<Solved>(store);
   return {
     name: 'embedded',

@@ -7,3 +7,4 @@
  */
 export * from './types.ts';
 export { createSources } from './sources.ts';
+export { createContexts } from './local/contexts.ts';

@@ -10,6 +10,7 @@ import { findLayoutImage, findRegistryImage, imageReference } from './image/reso
 import type { FoundImage } from './image/resolve.ts';
 import { createFileHasher } from './local/hash-files.ts';
 import { createLocalSources } from './local/local.ts';
+import { createThreadPool } from './local/thread-pool.ts';
 import { SILENT, reportLayer } from './progress.ts';
 import type { Platform, ResolvedImage, SourceVertex, Sources, SourcesOptions } from './types.ts';
 
@@ -32,7 +33,8 @@ export function createSources(options: SourcesOptions): Sources {
     return work;
   };
 
-  const hasher = createFileHasher();
+  const pool = createThreadPool();
+  const hasher = createFileHasher(pool);
   const local = createLocalSources({ contexts: options.contexts, store, hasher, signal });
   /** By reference and platform: one build asks once. */
   const images = new Map<string, Promise<FoundImage>>();
@@ -224,7 +226,7 @@ export function createSources(options: SourcesOptions): Sources {
       closing.abort(new BuildError({ code: 'cancelled', message: 'the build has ended' }));
       await Promise.allSettled(underWay);
       await local.close();
-      await hasher.close();
+      await pool.close();
     },
   };
   return sources;

@@ -4,6 +4,7 @@ import type {
   FileTree,
   Layer,
   LayerId,
+  NodeEntry,
   Snapshot,
   SourceFile,
   SourceLocation,
@@ -69,6 +70,8 @@ export type Missing =
 
 /** The build context on disk, minus what the ignore file excludes. */
 export interface ContextTree extends FileTree {
+  /** As every tree's; directories that `enter` refuses are in it, what is below them is not looked at. */
+  walk(path: TreePath, enter?: (path: TreePath) => boolean): Promise<Iterable<readonly [TreePath, NodeEntry]>>;
   /** Why `lookup(path)` finds nothing. */
   explain(path: TreePath): Promise<Missing>;
   /** The directory itself, for messages. */

@@ -23,6 +23,7 @@ import { encodePath } from '../../sys/path.ts';
 import type { ContextTree } from '../types.ts';
 import { createFileHasher } from './hash-files.ts';
 import type { FileHasher } from './hash-files.ts';
+import { createThreadPool } from './thread-pool.ts';
 import { createLocalSources } from './local.ts';
 
 const parent = mkdtempSync(join(tmpdir(), 'slipway-context-'));
@@ -50,13 +51,13 @@ function write(files: Readonly<Record<string, string>>): void {
 
 /** One build's view; what it hashes is noted. */
 function build(ignore = ''): { tree: ContextTree; close: () => Promise<void> } {
-  const inner = createFileHasher();
+  const pool = createThreadPool();
+  const inner = createFileHasher(pool);
   const hasher: FileHasher = {
     hash(files, signal) {
       hashed.push(...files.map((file) => file.path.slice(root.length + 1)));
       return inner.hash(files, signal);
     },
-    close: () => inner.close(),
   };
   const store = {
     readStatCache: async () => cached,
@@ -72,13 +73,13 @@ function build(ignore = ''): { tree: ContextTree; close: () => Promise<void> } {
         { directory: root, ignore: { file: { filename: '.dockerignore', text: ignore, language: 'ignore' }, lines } },
       ],
     ]),
-    store: store as never,
+    store,
     hasher,
     signal: new AbortController().signal,
   });
   const close = async (): Promise<void> => {
     await local.close();
-    await hasher.close();
+    await pool.close();
   };
   closers.push(close);
   return {
@@ -118,6 +119,8 @@ describe('what is seen', () => {
     expect(await tree.list('')).toEqual(['Z', 'a', 'a-b', 'link', 'ä']);
     expect(await tree.list('a/c')).toEqual(['d']);
     expect(await paths(tree, 'a')).toEqual(['a/b', 'a/c', 'a/c/d']);
+    const shallow = await tree.walk('', (path) => path === 'a');
+    expect(Array.from(shallow, ([path]) => path)).toEqual(['Z', 'a', 'a/b', 'a/c', 'a-b', 'link', 'ä']);
   });
 
   it('has nothing below links, files and what is not there', async () => {
@@ -311,17 +314,21 @@ describe('digests', () => {
   it('come from threads in the order asked', async () => {
     const files = Array.from({ length: 300 }, (_, i) => ({ path: join(root, `f${i}`), text: 'x'.repeat(i * 100) }));
     for (const { path, text } of files) writeFileSync(path, text);
-    const hasher = createFileHasher(0);
+    const pool = createThreadPool();
+    const hasher = createFileHasher(pool, 0);
     const asked = files.map(({ path, text }) => ({ path, size: text.length })).reverse();
     const { signal } = new AbortController();
     const hashes = await hasher.hash(asked, signal);
     expect(hashes.map((hash) => `sha256:${Buffer.from(hash).toString('hex')}`)).toEqual(
       files.map(({ text }) => sha(text)).reverse(),
     );
+    // Two callers at once get their own answers, whichever thread gives them.
+    const both = await Promise.all([hasher.hash(asked.slice(0, 150), signal), hasher.hash(asked.slice(150), signal)]);
+    expect(both.flat()).toEqual(hashes);
     const missing = { path: join(root, 'nope'), size: 0 };
     await expect(hasher.hash([...asked, missing], signal)).rejects.toMatchObject({ code: 'context' });
     expect(await hasher.hash(asked.slice(0, 1), signal)).toEqual(hashes.slice(0, 1));
-    await hasher.close();
+    await pool.close();
   });
 
   it('fail for a file that changes under the build', async () => {
@@ -354,11 +361,12 @@ it('names the file that it may not read', async () => {
   // Root reads everything: a child without its rights asks the same questions.
   const script = `
     import { createFileHasher } from ${JSON.stringify(new URL('./hash-files.ts', import.meta.url).href)};
+    import { createThreadPool } from ${JSON.stringify(new URL('./thread-pool.ts', import.meta.url).href)};
     import { createLocalSources } from ${JSON.stringify(new URL('./local.ts', import.meta.url).href)};
     if (process.getuid() === 0) { process.setgid(65534); process.setuid(65534); }
     const store = { readStatCache: async () => undefined, writeStatCache: async () => undefined };
     const local = createLocalSources({ contexts: new Map([['c', { directory: ${JSON.stringify(root)} }]]), store,
-      hasher: createFileHasher(), signal: new AbortController().signal });
+      hasher: createFileHasher(createThreadPool()), signal: new AbortController().signal });
     const { files } = local.snapshot('c', process.argv.slice(1));
     const failure = (e) => e.code + ' ' + e.message;
     console.log(await files.digests(['locked']).catch(failure));
@@ -384,7 +392,7 @@ it.each([
   const local = createLocalSources({
     contexts: new Map([['context', { directory: join(root, name) }]]),
     store: {} as never,
-    hasher: createFileHasher(),
+    hasher: createFileHasher(createThreadPool()),
     signal: new AbortController().signal,
   });
   expect(() => local.snapshot('context', [])).toThrow(

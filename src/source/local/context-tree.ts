@@ -198,6 +198,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     path: TreePath,
     cache: StatCache,
     seen: Map<string, TreePath>,
+    enter: (path: TreePath) => boolean,
   ): Generator<readonly [TreePath, NodeEntry]> {
     const { names, items: found } = scan(path, cache);
     const prefix = path === '' ? '' : `${path}/`;
@@ -212,7 +213,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
         if (first === undefined) seen.set(item.link, child);
         yield [child, first === undefined ? item.entry : { ...(item.entry as FileEntry), hardlink: first }];
       }
-      if (item.entry.type === 'directory') yield* walkFrom(child, cache, seen);
+      if (item.entry.type === 'directory' && enter(child)) yield* walkFrom(child, cache, seen, enter);
     }
   }
 
@@ -236,10 +237,10 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
       const cache = await ready();
       return find(path, cache)?.entry.type === 'directory' ? scan(path, cache).names : undefined;
     },
-    async walk(path) {
+    async walk(path, enter = () => true) {
       const cache = await ready();
       if (find(path, cache)?.entry.type !== 'directory') return [];
-      return { [Symbol.iterator]: () => walkFrom(path, cache, new Map()) };
+      return { [Symbol.iterator]: () => walkFrom(path, cache, new Map(), enter) };
     },
     async digests(paths) {
       const cache = await ready();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { encodePath } from '../../sys/path.ts';
+import type { HashAnswer, HashRequest } from './hash-files.ts';
 
 /** Bytes read at once. */
 const CHUNK = 1024 * 1024;
@@ -32,4 +33,22 @@ export function hashFile(path: string): { readonly digest: Uint8Array; readonly 
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
+}
+
+/** {@link hashFile} for many. */
+export function hashFiles({ paths }: HashRequest): HashAnswer {
+  const digests = new Uint8Array(paths.length * 32);
+  const sizes = new Float64Array(paths.length);
+  const failures: [number, string][] = [];
+  for (const [i, path] of paths.entries()) {
+    const result = hashFile(path);
+    if (typeof result === 'string') {
+      failures.push([i, result]);
+      sizes[i] = -1;
+    } else {
+      digests.set(result.digest, i * 32);
+      sizes[i] = result.size;
+    }
+  }
+  return { digests, sizes, failures };
 }

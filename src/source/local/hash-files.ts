@@ -1,9 +1,6 @@
-import { availableParallelism } from 'node:os';
-import type { Worker } from 'node:worker_threads';
 import { BuildError } from '../../contracts/index.ts';
-import { entryUrl } from '../../sys/entry.ts';
-import { cancelled } from '../cancelled.ts';
 import { hashFile } from './hash-file.ts';
+import type { ThreadPool } from './thread-pool.ts';
 
 /** A file to hash: its host path in tree form, and its size as it was seen. */
 export interface FileToHash {
@@ -32,7 +29,6 @@ export interface FileHasher {
    * @throws BuildError `permission` or `context` with the path; `context` when a file is of another size than said.
    */
   hash(files: readonly FileToHash[], signal: AbortSignal): Promise<readonly Uint8Array[]>;
-  close(): Promise<void>;
 }
 
 /** Rough costs, to choose: nanoseconds to open, stat and close a small file; to read and hash a byte. */
@@ -42,12 +38,9 @@ const BYTE_COST = 1;
 const INLINE_COST_MAX = 60e6;
 /** Work handed over at once: enough to hide the messages, little enough that threads end together. */
 const BATCH_COST = 20e6;
-const THREADS_MAX = 8;
 
 /** @param inlineCostMax Nanoseconds of estimated work up to which no thread is used. */
-export function createFileHasher(inlineCostMax = INLINE_COST_MAX): FileHasher {
-  const threads: Worker[] = [];
-
+export function createFileHasher(pool: ThreadPool, inlineCostMax = INLINE_COST_MAX): FileHasher {
   return {
     async hash(files, signal) {
       const results = new Array<Uint8Array>(files.length);
@@ -57,37 +50,25 @@ export function createFileHasher(inlineCostMax = INLINE_COST_MAX): FileHasher {
         return results;
       }
       const batches = batchesOf(files);
-      const wanted = Math.min(availableParallelism(), THREADS_MAX, batches.length);
-      while (threads.length < wanted) threads.push(await startThread());
+      const threads = Math.min(pool.size, batches.length);
       let next = 0;
-      const work = async (thread: Worker): Promise<void> => {
+      const work = async (): Promise<void> => {
         for (let batch = batches[next++]; batch !== undefined; batch = batches[next++]) {
           const { from, to } = batch;
-          const answer = await ask(thread, { paths: files.slice(from, to).map((file) => file.path) }, signal);
+          const paths = files.slice(from, to).map((file) => file.path);
+          const answer = await pool.ask({ paths }, threads, signal);
+          const failures = new Map(answer.failures);
           for (let i = from; i < to; i++) {
             const file = files[i];
             if (file === undefined) continue;
             const at = i - from;
-            const code = answer.failures.find(([index]) => index === at)?.[1];
             const digest = answer.digests.subarray(at * 32, at * 32 + 32);
-            results[i] = checked(file, code ?? { digest, size: answer.sizes[at] ?? -1 });
+            results[i] = checked(file, failures.get(at) ?? { digest, size: answer.sizes[at] ?? -1 });
           }
         }
       };
-      const using = threads.slice(0, wanted);
-      for (const thread of using) thread.ref();
-      try {
-        await Promise.all(using.map(work));
-      } catch (error) {
-        // Others may still be at work for this call: they are not fit for the next.
-        for (const thread of threads.splice(0)) void thread.terminate();
-        throw error;
-      }
-      for (const thread of using) thread.unref();
+      await Promise.all(Array.from({ length: threads * 2 }, work));
       return results;
-    },
-    async close() {
-      await Promise.all(threads.splice(0).map((thread) => thread.terminate()));
     },
   };
 }
@@ -108,38 +89,6 @@ function batchesOf(files: readonly FileToHash[]): readonly { readonly from: numb
     cost = 0;
   }
   return batches;
-}
-
-async function startThread(): Promise<Worker> {
-  const { Worker } = await import('node:worker_threads');
-  const thread = new Worker(entryUrl(import.meta.url, './hash-thread.ts'));
-  thread.unref();
-  return thread;
-}
-
-function ask(thread: Worker, request: HashRequest, signal: AbortSignal): Promise<HashAnswer> {
-  return new Promise((resolve, reject) => {
-    const settle = (then: () => void): void => {
-      thread.off('message', onMessage);
-      thread.off('error', onError);
-      thread.off('exit', onExit);
-      signal.removeEventListener('abort', onAbort);
-      then();
-    };
-    const onMessage = (answer: HashAnswer): void => settle(() => resolve(answer));
-    const onError = (error: Error): void => settle(() => reject(error));
-    const onExit = (): void => settle(() => reject(cancelled(signal)));
-    const onAbort = onExit;
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    thread.on('message', onMessage);
-    thread.on('error', onError);
-    thread.on('exit', onExit);
-    signal.addEventListener('abort', onAbort, { once: true });
-    thread.postMessage(request);
-  });
 }
 
 function checked(

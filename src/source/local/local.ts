@@ -22,7 +22,8 @@ export interface LocalSources {
 
 export function createLocalSources(options: {
   readonly contexts: ReadonlyMap<string, LocalContext>;
-  readonly store: Store;
+  /** Where stat caches are kept. */
+  readonly store: Pick<Store, 'readStatCache' | 'writeStatCache'>;
   readonly hasher: FileHasher;
   readonly signal: AbortSignal;
 }): LocalSources {

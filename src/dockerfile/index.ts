@@ -13,4 +13,5 @@ export { chompTabs, parseHeredocWord } from './heredoc.ts';
 export { parseMount, type Mount, type MountExpander } from './mount.ts';
 export { parseDockerfile, parseInstruction, type ParseOptions } from './parse.ts';
 export { isSignal } from './signal.ts';
-export { nearest } from './nearest.ts';
+export { isSlip, nearest } from './nearest.ts';
+export * from './checks/index.ts';

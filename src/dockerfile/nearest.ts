@@ -29,3 +29,8 @@ function isSwap(a: string, b: string): boolean {
   while (at < a.length && a[at] === b[at]) at++;
   return at + 1 < a.length && a[at] === b[at + 1] && a[at + 1] === b[at] && a.slice(at + 2) === b.slice(at + 2);
 }
+
+/** Whether two words differ by one edit or one swap of neighbours: a slip, where {@link nearest} also takes guesses. */
+export function isSlip(a: string, b: string): boolean {
+  return a !== b && (isSwap(a, b) || distance(a, b) === 1);
+}

@@ -7,9 +7,9 @@ import { vertex } from '../llb/index.ts';
 import type { Platform, VertexInput } from '../llb/index.ts';
 import { emptyImage, inheritImage, platformOf } from './image-config.ts';
 import { findContext, imageAttributes, resolveContext } from './named-context.ts';
-import { formatPlatform, normalizePlatform, samePlatform } from './platform.ts';
+import { samePlatform } from './platform.ts';
 import type { GraphNode, StageGraph, StageNode } from './stage-graph.ts';
-import type { FrontendOptions, FrontendWarning, Resolver } from './types.ts';
+import type { FrontendOptions, Resolver } from './types.ts';
 
 /** A file system with its config, before any instruction. */
 export interface Base {
@@ -26,7 +26,6 @@ export interface BaseContext {
   readonly options: FrontendOptions;
   readonly resolver: Resolver;
   readonly graph: StageGraph;
-  readonly warn: (warning: FrontendWarning) => void;
 }
 
 /** @throws BuildError of the resolver, or `dockerfile` for a name that is none. */
@@ -89,7 +88,6 @@ async function imageBase(
   }
   const image = inheritImage(resolved.config);
   const platform = node.kind === 'stage' && node.platform !== undefined ? asked : detectPlatform(image, asked, options);
-  checkPlatform(image, platform, written, node, context);
   if (isScratch(resolved.config)) return { root: undefined, image, platform, name: undefined, replacesStage: false };
   const source = vertex(
     { kind: 'source', identifier: `docker-image://${resolved.ref}`, attrs: imageAttributes(options) },
@@ -119,23 +117,6 @@ function detectPlatform(image: ImageConfig, asked: Platform, options: FrontendOp
   const is = (platform: Platform): boolean => image.os === platform.os && image.architecture === platform.architecture;
   const implicit = samePlatform(options.targetPlatform, options.buildPlatform);
   return implicit && !is(asked) && is(options.buildPlatform) ? options.buildPlatform : asked;
-}
-
-function checkPlatform(
-  image: ImageConfig,
-  expected: Platform,
-  written: string,
-  node: GraphNode,
-  { warn }: BaseContext,
-): void {
-  if (node.kind !== 'stage' || (image.os === expected.os && image.architecture === expected.architecture)) return;
-  const actual = formatPlatform(normalizePlatform(platformOf(image)));
-  warn({
-    rule: 'InvalidBaseImagePlatform',
-    message: `base image ${written} is for ${actual}, not for ${formatPlatform(expected)}`,
-    url: 'https://docs.docker.com/go/dockerfile/rule/invalid-base-image-platform/',
-    location: node.location,
-  });
 }
 
 /** An image of no layers; in the oldest ones only the history can tell. */

@@ -1,13 +1,17 @@
 import type { SourceLocation } from '../contracts/index.ts';
+import { checkConfig, refuseFindings } from '../dockerfile/index.ts';
+import type { Dockerfile } from '../dockerfile/index.ts';
 import type { ImageConfig } from '../image/types.ts';
 import { definition, withMetadata } from '../llb/index.ts';
 import type { VertexInput } from '../llb/index.ts';
 import { hasFromStep } from './bases.ts';
 import type { Base } from './bases.ts';
+import { checkBuild, viewBuild, warningOf } from './checks/index.ts';
+import type { BuildView } from './checks/index.ts';
 import { narrowSources, pathRecorder } from './build-context.ts';
 import { EMPTY_ENV, setEnv, splitEnv } from './env.ts';
 import type { Env } from './env.ts';
-import { globalArgs, sourceDateEpoch } from './global-args.ts';
+import { buildArg, globalArgs, sourceDateEpoch } from './global-args.ts';
 import { findTarget } from './graph-checks.ts';
 import { DEFAULT_PATH, finishImage, platformFields, platformOf, withConfig, withPlatform } from './image-config.ts';
 import { dispatch, isStep } from './instructions/index.ts';
@@ -20,7 +24,7 @@ import { stageGraph } from './stage-graph.ts';
 import type { GraphNode, StageNode, Step } from './stage-graph.ts';
 import type { InstructionContext, StageState } from './state.ts';
 import { stepName } from './step-name.ts';
-import type { DockerfileToLlb, FrontendOptions, FrontendWarning, StageInfo } from './types.ts';
+import type { DockerfileToLlb, FrontendOptions, FrontendResult, Resolver, StageInfo } from './types.ts';
 
 /**
  * A Dockerfile as LLB and image config, as BuildKit's dockerfile2llb makes them. All that can be known without the
@@ -29,18 +33,31 @@ import type { DockerfileToLlb, FrontendOptions, FrontendWarning, StageInfo } fro
  * @throws BuildError `stage`, `dockerfile`, `copy`, `usage`, and whatever the resolver throws.
  */
 export const dockerfileToLlb: DockerfileToLlb = async (dockerfile, given, resolver) => {
+  const checks = checkConfig(dockerfile, buildArg(given, 'BUILDKIT_DOCKERFILE_CHECK'));
+  const { result, view } = await convert(dockerfile, given, resolver);
+  const findings = checkBuild(view, checks);
+  refuseFindings(dockerfile, checks, findings);
+  return { ...result, warnings: findings.map((finding) => warningOf(finding, dockerfile.file)) };
+};
+
+/** A conversion without checks, and what checks look at. */
+export interface Converted {
+  readonly result: Omit<FrontendResult, 'warnings'>;
+  readonly view: BuildView;
+}
+
+/** {@link dockerfileToLlb} without checks. */
+export async function convert(dockerfile: Dockerfile, given: FrontendOptions, resolver: Resolver): Promise<Converted> {
   const options: FrontendOptions = {
     ...given,
     targetPlatform: normalizePlatform(given.targetPlatform),
     buildPlatform: normalizePlatform(given.buildPlatform),
   };
-  const warnings: FrontendWarning[] = [];
-  const warn = (warning: FrontendWarning): void => void warnings.push(warning);
   const globals = globalArgs(dockerfile, options);
   const epoch = sourceDateEpoch(options, globals);
   const graph = stageGraph(dockerfile, globals, options);
   const target = findTarget(graph, options.target);
-  const planned = await plan(target, { dockerfile, graph, options, resolver, warn });
+  const planned = await plan(target, { dockerfile, graph, options, resolver });
   const paths = pathRecorder();
   const states = carryOut(planned, {
     file: dockerfile.file,
@@ -50,7 +67,6 @@ export const dockerfileToLlb: DockerfileToLlb = async (dockerfile, given, resolv
     epoch,
     buildContext: mainContext(options),
     usePath: paths.use,
-    warn,
   });
   // The result is wanted whole.
   paths.use(states.get(target)?.state.root, '/');
@@ -59,14 +75,16 @@ export const dockerfileToLlb: DockerfileToLlb = async (dockerfile, given, resolv
   const result = stages.find(({ index }) => index === target.index) ?? stageInfo(target, states, narrow);
   const image = states.get(target)?.state.image;
   return {
-    definition: definition(result.result),
-    config: targetImage(image ?? platformFields(options.targetPlatform), options),
-    stages,
-    target: result,
-    warnings,
-    sourceDateEpoch: epoch,
+    result: {
+      definition: definition(result.result),
+      config: targetImage(image ?? platformFields(options.targetPlatform), options),
+      stages,
+      target: result,
+      sourceDateEpoch: epoch,
+    },
+    view: viewBuild({ dockerfile, options, globals, graph, target, ...planned }),
   };
-};
+}
 
 /** The parts of an instruction's context that are the same for all stages. */
 type SharedContext = Omit<InstructionContext, 'platform' | 'stage' | 'location' | 'onBuild' | 'sources'>;

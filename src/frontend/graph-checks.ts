@@ -128,9 +128,7 @@ function checkExternal(
   options: FrontendOptions,
 ): void {
   const { name, location } = external;
-  // With `/`, `:`, `@` or `.` it is an image reference and nothing else.
-  if (!/^[A-Za-z0-9_-]+$/.test(name) || WELL_KNOWN_IMAGES.has(name.toLowerCase())) return;
-  if (isContext(name, options)) return;
+  if (!couldMeanStage(name, options)) return;
   const numbered = /^\d+$/.test(name) ? graph.stages[Number(name)] : undefined;
   if (numbered !== undefined) {
     throw new BuildError({
@@ -170,6 +168,13 @@ function checkExternal(
   });
 }
 
+/** Whether `--from=name`, which is no stage of the file, was likely meant for one. */
+export function couldMeanStage(name: string, options: FrontendOptions): boolean {
+  // With `/`, `:`, `@` or `.` it is an image reference and nothing else.
+  if (!/^[A-Za-z0-9_-]+$/.test(name) || WELL_KNOWN_IMAGES.has(name.toLowerCase())) return false;
+  return !isContext(name, options);
+}
+
 function isContext(name: string, options: FrontendOptions): boolean {
   try {
     return findContext(name, options.targetPlatform, options) !== undefined;
@@ -178,7 +183,8 @@ function isContext(name: string, options: FrontendOptions): boolean {
   }
 }
 
-function isUsed(node: GraphNode, steps: ReadonlyMap<StageNode, readonly Step[]>): boolean {
+/** Whether a step of another stage names the stage. */
+export function isUsed(node: GraphNode, steps: ReadonlyMap<StageNode, readonly Step[]>): boolean {
   for (const [user, own] of steps) {
     if (user !== node && own.some(({ sources }) => sources.includes(node))) return true;
   }

@@ -8,7 +8,7 @@ import type { Base } from './bases.ts';
 import { checkCycles, checkSteps } from './graph-checks.ts';
 import { References } from './references.ts';
 import type { GraphNode, StageGraph, StageNode, Step } from './stage-graph.ts';
-import type { FrontendOptions, FrontendWarning, Resolver } from './types.ts';
+import type { FrontendOptions, Resolver } from './types.ts';
 
 export interface Plan {
   /** In file order. */
@@ -25,7 +25,6 @@ export interface PlanContext {
   readonly graph: StageGraph;
   readonly options: FrontendOptions;
   readonly resolver: Resolver;
-  readonly warn: (warning: FrontendWarning) => void;
 }
 
 /**
@@ -74,7 +73,8 @@ export async function plan(target: StageNode, context: PlanContext): Promise<Pla
   }
 }
 
-function reachable(target: StageNode, steps: ReadonlyMap<StageNode, readonly Step[]>): ReadonlySet<GraphNode> {
+/** What a stage needs, itself included. */
+export function reachable(target: StageNode, steps: ReadonlyMap<StageNode, readonly Step[]>): ReadonlySet<GraphNode> {
   const found = new Set<GraphNode>();
   const pending: GraphNode[] = [target];
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {

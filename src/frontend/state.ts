@@ -3,7 +3,7 @@ import type { Instruction } from '../dockerfile/index.ts';
 import type { ImageConfig } from '../image/types.ts';
 import type { Platform, VertexInput } from '../llb/index.ts';
 import type { Env } from './env.ts';
-import type { FrontendOptions, FrontendWarning } from './types.ts';
+import type { FrontendOptions } from './types.ts';
 
 /** A stage after some of its instructions: what the next one builds on. */
 export interface StageState {
@@ -44,7 +44,6 @@ export interface InstructionContext {
   readonly buildContext: VertexInput;
   /** Says that a path of a build context is read. */
   readonly usePath: PathUse;
-  readonly warn: (warning: FrontendWarning) => void;
   /** Of this instruction: the place in the file; that of FROM for a trigger of ONBUILD. */
   readonly location: SourceLocation;
   /** Of this instruction: it is a trigger of ONBUILD. */
@@ -59,7 +58,7 @@ export type InstructionSource = { readonly root: VertexInput | undefined } | und
 /** `path` is absolute in the source; nothing happens when the source is no directory of the user. */
 export type PathUse = (source: VertexInput | undefined, path: string) => void;
 
-/** Carries out one instruction; pure but for {@link InstructionContext.usePath} and `warn`. */
+/** Carries out one instruction; pure but for {@link InstructionContext.usePath}. */
 export type InstructionHandler<I extends Instruction> = (
   state: StageState,
   instruction: I,

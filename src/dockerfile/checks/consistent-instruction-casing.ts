@@ -1,0 +1,36 @@
+import type { Dockerfile, FromInstruction, Instruction } from '../types.ts';
+import { casingOf, inCasing } from './casing.ts';
+import type { Report, Rule } from './rule.ts';
+
+export const consistentInstructionCasing: Rule<Dockerfile> = {
+  name: 'ConsistentInstructionCasing',
+  severity: 'warning',
+  description: 'All instructions of a file are written in one case',
+  origin: 'buildkit',
+  default: 'on',
+  doc: {
+    why: 'Any case is understood; one case throughout, by custom the upper one, is easier to read. The case that most instructions have counts. `--fix` repairs it.',
+    bad: 'FROM alpine\nRUN true\nCopy . .',
+    good: 'FROM alpine\nRUN true\nCOPY . .',
+  },
+  *check({ stages }): Iterable<Report> {
+    const all = stages.flatMap(({ from, instructions }): (FromInstruction | Instruction)[] => [from, ...instructions]);
+    const count = { lower: 0, upper: 0 };
+    for (const { keyword } of all) {
+      const casing = casingOf(keyword);
+      if (casing !== undefined) count[casing]++;
+    }
+    const majority = count.lower > count.upper ? 'lower' : 'upper';
+    for (const { keyword, keywordRange, range, comments } of all) {
+      const right = inCasing(keyword, majority);
+      if (keyword === right) continue;
+      yield {
+        message: `${keyword} is not in ${majority} case as most instructions of the file`,
+        hint: `write ${right}`,
+        place: { range, comments },
+        range: keywordRange,
+        edits: [{ range: keywordRange, text: right }],
+      };
+    }
+  },
+};

@@ -1,9 +1,9 @@
-import type { BuildError } from '../contracts/index.ts';
+import { BuildError } from '../contracts/index.ts';
 import { createAuthorizer } from './auth.ts';
 import type { Authorization, AuthorizedHeader } from './auth.ts';
 import type { Endpoint, Scheme } from './endpoints.ts';
 import { isLoopback } from './endpoints.ts';
-import { answerError, cancelled, errorLines, failureError, hostile } from './errors.ts';
+import { answerError, cancelled, errorLines, failureError, hostile, printable } from './errors.ts';
 import { isTransientFailure, isTransientStatus, sleep, waitBefore } from './retry.ts';
 import { createTransport, readBody } from './transport.ts';
 import type { Env, RequestBody, WireRequest, WireResponse } from './transport.ts';
@@ -174,6 +174,7 @@ export function createClient(env: Env, limits: Limits): Client {
       throw await unexpected(response, request.what, endpoint.host, as, authorizer.problem(endpoint));
     },
     async get(url, { method, headers = {}, signal }) {
+      if (!URL.canParse(url)) throw new BuildError({ code: 'usage', message: `${printable(url)} is not a URL` });
       const target = new URL(url);
       const authorization = takeCredentials(target);
       const request: WireRequest = {
@@ -215,10 +216,18 @@ function wireRequest(
 /** `user:password@` of a URL as a header; it is taken out of the URL. */
 function takeCredentials(url: URL): string | undefined {
   if (url.username === '') return undefined;
-  const text = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const text = `${decoded(url.username)}:${decoded(url.password)}`;
   url.username = '';
   url.password = '';
   return `Basic ${Buffer.from(text).toString('base64')}`;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function withoutAuthorization(headers: Readonly<Record<string, string>>): Record<string, string> {

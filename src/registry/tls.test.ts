@@ -1,0 +1,62 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { Server } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createRegistry } from './index.ts';
+import { DEFAULT_LIMITS } from './retry.ts';
+import { listen } from './testing/servers.ts';
+import { createTransport } from './transport.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'slipway-tls-'));
+let server: Server;
+let host: string;
+const asked: string[] = [];
+
+beforeAll(async () => {
+  const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
+  const subject = ['-subj', '/CN=slipway', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  execFileSync('openssl', [...make, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+  server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
+    asked.push(`${request.method ?? ''} ${request.url ?? ''}`);
+    response.writeHead(404).end();
+  });
+  host = await listen(server);
+});
+afterAll(() => {
+  server.close();
+  server.closeAllConnections();
+  rmSync(dir, { recursive: true });
+});
+
+it('a registry on loopback may speak https, with whatever certificate', async () => {
+  const registry = createRegistry({ env: { HOME: dir }, limits: { backoff: 1, retries: 1 } });
+  for (const tag of ['a', 'b']) {
+    await expect(registry.resolve(`${host}/x`, tag)).rejects.toMatchObject({ code: 'image-not-found' });
+  }
+  expect(asked).toEqual(['HEAD /v2/x/manifests/a', 'HEAD /v2/x/manifests/b']);
+  await registry.close();
+});
+
+it('a certificate that nobody vouches for is refused where it counts', async () => {
+  const transport = createTransport({}, DEFAULT_LIMITS);
+  const request = { method: 'GET', url: `https://${host}/`, headers: {}, signal: undefined } as const;
+  await expect(transport.send({ ...request, verifyTls: true })).rejects.toMatchObject({
+    code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+  });
+  expect(await transport.send({ ...request, verifyTls: false })).toMatchObject({ status: 404 });
+  await transport.close();
+});
+
+it('and the error says what to do', async () => {
+  const { failureError } = await import('./errors.ts');
+  const cause = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  expect(failureError('x:latest', 'registry.example', cause)).toMatchObject({
+    code: 'registry',
+    message: expect.stringContaining('certificate is not trusted') as string,
+    hint: expect.stringContaining('NODE_EXTRA_CA_CERTS') as string,
+  });
+});

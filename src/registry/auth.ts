@@ -150,7 +150,7 @@ interface TokenRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-async function fetchToken(
+export async function fetchToken(
   request: TokenRequest,
   send: (request: WireRequest) => Promise<WireResponse>,
   now: () => number,

@@ -9,5 +9,7 @@
  *     endpoints.ts  name -> hosts to ask      errors.ts    answers to errors of ours
  */
 export * from './types.ts';
+export { createCredentialBroker } from './broker.ts';
+export type { CredentialBroker } from './broker.ts';
 export { createRegistry } from './registry.ts';
 export { parseMirrors } from './endpoints.ts';

@@ -4,6 +4,10 @@
  *
  * A *context* is the user's directory, read in place. A *store layer* is a row of the store with whatever form of it is
  * there: tree, directory, blob; missing forms are made when they are asked for. An *image snapshot* is store layers.
+ *
+ *     sources.ts     which source a vertex means      local/   contexts: the tree on disk, stat cache, hashing, tars
+ *     layer.ts       a store layer and its forms      image/   names to manifests, OCI layouts, where blobs are
+ *     layer-blob.ts  blob to tree, files out of it    http.ts, git/
  */
 export * from './types.ts';
 export { createSources } from './sources.ts';

@@ -30,6 +30,7 @@ const channel = createChannel<Answer, Command>(new Socket({ fd: CHANNEL_FD, read
     else void serve(command);
   },
   onClose() {
+    if ('value' in environment) environment.value.finish();
     process.exit(0);
   },
 });

@@ -35,6 +35,10 @@ export interface StepEnvironment {
   hostsFile(): string;
   /** Directories of a materialized layer that its tree does not hold. */
   implicitOf(id: LayerId): ReadonlySet<TreePath>;
+  /** Does this when the event loop has nothing better to do. */
+  later(work: () => void): void;
+  /** Does now what was put off. */
+  finish(): void;
   /** A name for the next step, unlike any other's on this machine: runc makes cgroups of it. */
   nextStep(): string;
 }
@@ -61,6 +65,10 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
     const found = kernelHasSeccomp() ? defaultSeccompProfile(process.arch) : undefined;
     return found === undefined ? undefined : { profile: found };
   });
+  const postponed: (() => void)[] = [];
+  const finish = (): void => {
+    for (const work of postponed.splice(0)) work();
+  };
   const implicit = new Map<LayerId, ReadonlySet<TreePath>>();
   let lastResolv: string | undefined;
   const hosts = `${directory}/hosts`;
@@ -86,6 +94,11 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
       return path;
     },
     hostsFile: () => hosts,
+    later(work) {
+      if (postponed.length === 0) setImmediate(finish);
+      postponed.push(work);
+    },
+    finish,
     nextStep: () => `${name}-${++steps}`,
     implicitOf(id) {
       let known = implicit.get(id);

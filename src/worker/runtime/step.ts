@@ -1,35 +1,21 @@
 /** One step from its request to its layer's tree: root, mounts, process, what it changed. */
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  rmdirSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { setImmediate } from 'node:timers/promises';
-import { BuildError, type ExecRequest, type ExecResult } from '../../contracts/index.ts';
+import type { ExecRequest, ExecResult } from '../../contracts/index.ts';
 import { openConfined, type ConfinedRoot } from '../../sys/confined.ts';
-import { errnoOf } from '../../sys/errno.ts';
-import { O_PATH } from '../../sys/libc.ts';
 import { MNT_DETACH, umount } from '../../sys/mount.ts';
-import { removeTreeSteps } from '../../sys/remove.ts';
+import { removeTree } from '../../sys/remove.ts';
 import { lstat } from '../../sys/stat.ts';
 import { prepareMounts } from '../mounts/prepare.ts';
 import type { MountContext } from '../mounts/types.ts';
 import { mountView } from '../snapshot/overlay.ts';
-import { resolveInRoot } from '../snapshot/root-path.ts';
 import { saveUpperTree } from '../snapshot/save-tree.ts';
-import { viewLayers } from '../snapshot/view-layers.ts';
 import { plannedStubs, removeStubs } from '../snapshot/stubs.ts';
+import { viewLayers } from '../snapshot/view-layers.ts';
+import { removeBundle, removeInSteps, removeWork } from './cleanup.ts';
 import { hostsText, type StepEnvironment } from './environment.ts';
 import { oomKills } from './oom.ts';
+import { VIRTUAL, ensureWorkingDirectory, isVirtual, readInRoot } from './root-files.ts';
 import { runContainer, type StepOutput } from './run.ts';
 import { captureSeccomp } from './seccomp-capture.ts';
 import { ociSpec, DEFAULT_HOSTNAME, type OciMount, type SpecInput } from './spec.ts';
@@ -40,9 +26,6 @@ export interface StepIo extends StepOutput {
   /** Our terminal, for interactive steps. */
   readonly terminal?: readonly [number, number, number] | undefined;
 }
-
-/** Mount points below these are on file systems of the runtime's, never in the root. */
-const VIRTUAL = ['/proc', '/sys', '/dev'];
 
 /**
  * Runs a step. When it ends as the request accepts, the tree of its writes is in the store (unless `scan` is false);
@@ -91,11 +74,14 @@ async function inRoot(
   } finally {
     umount(rootfs, MNT_DETACH);
   }
-  removeWork(upper.work);
   if (request.scan !== false && accepts(request, result)) {
     const treePath = env.layout.treePath(request.upper);
     const size = await saveUpperTree({ upper: upper.directory, lower: layers, treePath });
-    await removeInSteps(`${layerRoot}/scratch`);
+    // Nobody waits for it: the answer goes out first.
+    env.later(() => {
+      removeWork(upper.work);
+      removeTree(`${layerRoot}/scratch`);
+    });
     return { ...result, size };
   }
   return result;
@@ -103,31 +89,6 @@ async function inRoot(
 
 function accepts(request: ExecRequest, result: ExecResult): boolean {
   return (request.validExitCodes ?? [0]).includes(result.exitCode);
-}
-
-/** Other steps go on while much is removed. */
-async function removeInSteps(path: string): Promise<void> {
-  const steps = removeTreeSteps(path);
-  while (steps.next().done !== true) await setImmediate();
-}
-
-/**
- * Removes a step's directory without ever entering one: if something should still be mounted in it, that stays as it is.
- */
-function removeBundle(bundle: string): void {
-  for (const entry of readdirSync(bundle, { withFileTypes: true })) {
-    try {
-      if (entry.isDirectory()) rmdirSync(`${bundle}/${entry.name}`);
-      else unlinkSync(`${bundle}/${entry.name}`);
-    } catch {
-      // On the executor's tmpfs: it goes with it.
-    }
-  }
-  try {
-    rmdirSync(bundle);
-  } catch {
-    // As above.
-  }
 }
 
 function scratchIn(layerRoot: string): (name: string) => string {
@@ -228,15 +189,6 @@ function makeUpper(upper: { readonly directory: string; readonly work: string },
   if (stat !== undefined && (stat.uid !== 0 || stat.gid !== 0)) chownSync(upper.directory, stat.uid, stat.gid);
 }
 
-/** What overlayfs leaves in its work directory: `work`, and the mark of a volatile mount. */
-function removeWork(work: string): void {
-  try {
-    for (const path of ['/work/incompat/volatile', '/work/incompat', '/work', '']) rmdirSync(`${work}${path}`);
-  } catch {
-    rmSync(work, { recursive: true, force: true });
-  }
-}
-
 function networkFiles(env: StepEnvironment, request: ExecRequest, bundle: string): readonly OciMount[] {
   const hostname = request.hostname ?? '';
   const extra = request.extraHosts ?? [];
@@ -254,57 +206,6 @@ function networkFiles(env: StepEnvironment, request: ExecRequest, bundle: string
 
 function parentsFirst(mounts: readonly OciMount[]): readonly OciMount[] {
   return mounts.toSorted((a, b) => (a.destination < b.destination ? -1 : a.destination > b.destination ? 1 : 0));
-}
-
-function isVirtual(destination: string): boolean {
-  return VIRTUAL.some((path) => destination === path || destination.startsWith(`${path}/`));
-}
-
-/**
- * As BuildKit: a working directory that is not there is made, owned by the user. Not below /proc and its like, which the
- * step does not see in the root.
- * Errors: `run-failed` when it is no directory.
- */
-function ensureWorkingDirectory(root: ConfinedRoot, rootfs: string, cwd: string, user: RunUser): void {
-  if (cwd === '' || cwd === '/' || isVirtual(cwd)) return;
-  try {
-    closeSync(root.openInRoot(cwd, O_PATH | constants.O_DIRECTORY));
-    return;
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOTDIR') {
-      throw new BuildError({
-        code: 'run-failed',
-        message: `the working directory ${cwd} is not a directory`,
-        hint: 'see the WORKDIR instruction that is in force here',
-        cause: error,
-      });
-    }
-    if (errno !== 'ENOENT') throw error;
-  }
-  const { path, existing } = resolveInRoot(rootfs, cwd);
-  const names = path.split('/');
-  for (let length = existing + 1; length <= names.length; length++) {
-    const directory = names.slice(0, length).join('/');
-    root.mkdir(directory, 0o755);
-    root.chown(directory, user.uid, user.gid);
-  }
-}
-
-function readInRoot(root: ConfinedRoot, path: string): string | undefined {
-  let fd: number;
-  try {
-    fd = root.openInRoot(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch {
-    return undefined;
-  }
-  try {
-    return readFileSync(fd, 'utf8');
-  } catch {
-    return undefined;
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function writeSpec(

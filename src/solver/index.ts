@@ -13,3 +13,8 @@ export { createEngine, type EngineDeps } from './engine.ts';
 export type { RecordInputs, RecordInput } from './record-inputs.ts';
 export type { OpField } from './op-identity.ts';
 export type { LookupTrace, Outcome, SolveTrace } from './trace.ts';
+export { explainBuild, hasRun, isStep, type ExplainSources } from './explain/explain.ts';
+export { compareContentLists, type FileDifference } from './explain/content.ts';
+export { instructionOf, matchSteps } from './explain/match.ts';
+export { explanationText, reasonText } from './explain/text.ts';
+export type * from './explain/types.ts';

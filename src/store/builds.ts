@@ -52,7 +52,8 @@ type BuildsPart = Pick<
 
 /** The build record part of the store. Nothing of it makes a batch of its own: it is written with the next, or at `close`. */
 export function createBuilds(db: Database): BuildsPart {
-  const lists = new Set<string>();
+  // What waits for the next batch.
+  const lists = new Map<string, Uint8Array>();
   db.onFlushed(() => lists.clear());
 
   function pruneBuilds(keep: number): void {
@@ -97,12 +98,13 @@ export function createBuilds(db: Database): BuildsPart {
       lists.has(content) || db.get('SELECT content FROM content_list WHERE content = ?', content) !== undefined,
     saveContentList(content, entries) {
       const data = encodeContentList(entries.length > ENTRIES_MAX ? [] : entries);
-      lists.add(content);
+      lists.set(content, data);
       db.writeLater(SAVE_LIST, { content, created: Date.now(), size: data.length, data });
       if (data.length > LARGE_LIST) db.writeLater(PRUNE_LISTS, { bytes: LISTS_KEPT });
     },
     readContentList(content) {
-      const data = db.get('SELECT data FROM content_list WHERE content = ?', content)?.['data'];
+      const data =
+        lists.get(content) ?? db.get('SELECT data FROM content_list WHERE content = ?', content)?.['data'];
       return data instanceof Uint8Array ? decodeContentList(data) : undefined;
     },
   };

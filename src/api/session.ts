@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { BuildError, type BuildEventSink, type Executor } from '../contracts/index.ts';
@@ -57,7 +58,15 @@ export async function withSession<T>(options: BuildOptions, work: (session: Sess
   const executor = createExecutor({ root: store.root });
   const directories = new Map<string, ContextDirectory>();
   const sources = createSources({ store, registry, contexts: directories, pull: options.pull, events, signal, env });
-  const worker = createWorker({ store, sources, executor, secrets, ssh, shmSize: options.shmSize });
+  const worker = createWorker({
+    store,
+    sources,
+    executor,
+    buildId: randomUUID(),
+    secrets,
+    ssh,
+    shmSize: options.shmSize,
+  });
   try {
     return await work({
       events,

@@ -66,6 +66,11 @@ export type ExecMount =
       /** Names the cache directory in the store (`Store.cacheDir`); any string, hashed for the path. */
       readonly id: string;
       readonly sharing: 'shared' | 'private' | 'locked';
+      /**
+       * Names a build that wants the cache to start empty: what it holds is removed unless this build did so already,
+       * but for what another build uses right now.
+       */
+      readonly emptyFor?: string | undefined;
       /** Path below the cache's root. */
       readonly source: string;
       readonly readonly: boolean;

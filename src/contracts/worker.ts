@@ -10,6 +10,8 @@ export interface WorkContext {
   /** Output, statuses and warnings of the vertex; already bound to its digest by the solver where events need it. */
   readonly events: BuildEventSink;
   readonly location: SourceLocation | undefined;
+  /** `--no-cache`: the vertex runs although a result may be known, and its cache mounts start empty, as BuildKit prunes them. */
+  readonly anew?: boolean | undefined;
 }
 
 /**

@@ -297,6 +297,7 @@ export class Walk {
               if (!own) events(event);
             },
       location: vertex.metadata.location,
+      anew: this.#isNoCache(vertex),
     };
   }
 

@@ -7,7 +7,7 @@ export interface WorkerDeps {
   readonly store: Store;
   readonly sources: Sources;
   readonly executor: Executor;
-  /** Names this build where something must not be shared with another, as private cache mounts. */
+  /** Names this build: `--no-cache` empties a cache mount once for it, not at every step. */
   readonly buildId?: string | undefined;
   /** `--secret`: the value by id; undefined = not given. */
   readonly secrets?: ((id: string) => Uint8Array | undefined) | undefined;

@@ -5,11 +5,22 @@
  *     cache/<hash>/<slot>/lock    flock: shared by `shared` users, exclusive for `private` and `locked` ones
  *     cache/<hash>/<slot>/fs      the content
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BuildError, type ExecMount } from '../../contracts/index.ts';
 import { closeLockFile, openLockFile, tryFlock, waitFlock } from '../../sys/flock.ts';
 import { MNT_DETACH, umount } from '../../sys/mount.ts';
+import { removeTree } from '../../sys/remove.ts';
 import { copyTree } from '../snapshot/copy-tree.ts';
 import { mountView } from '../snapshot/overlay.ts';
 import { attach } from './attach.ts';
@@ -25,6 +36,7 @@ export async function cacheMountOf(request: CacheRequest, name: string, context:
   const seed = request.seed === undefined ? '' : `\0${request.seed.layers.join(' ')}\0${request.seed.source}`;
   const base = context.layout.cacheDir(`${request.id}${seed}`);
   mkdirSync(base, { recursive: true, mode: 0o700 });
+  if (request.emptyFor !== undefined) await emptyOnce(base, request.emptyFor, context.signal);
   const slot = await takeSlot(base, request.sharing, context.signal);
   try {
     const content = `${slot.directory}/fs`;
@@ -49,6 +61,35 @@ export async function cacheMountOf(request: CacheRequest, name: string, context:
   }
 }
 
+/** Which build emptied a cache last. */
+const EMPTIED_FOR = 'emptied-for';
+
+/** `--no-cache` (BuildKit: solver/llbsolver/vertex.go): once a build; what another build uses right now stays. */
+async function emptyOnce(base: string, build: string, signal: AbortSignal): Promise<void> {
+  const lock = openLockFile(`${base}/${EMPTIED_FOR}.lock`);
+  try {
+    await waitFlock(lock, false, signal);
+    const marker = `${base}/${EMPTIED_FOR}`;
+    if (existsSync(marker) && readFileSync(marker, 'utf8') === build) return;
+    for (const number of slotsOf(base)) {
+      const slot = tryTake(`${base}/${number}`, false);
+      if (slot === undefined) continue;
+      removeTree(`${slot.directory}/fs`);
+      slot.release();
+    }
+    writeFileSync(marker, build);
+  } finally {
+    closeLockFile(lock);
+  }
+}
+
+function slotsOf(base: string): readonly number[] {
+  return readdirSync(base)
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
 interface Slot {
   readonly directory: string;
   release(): void;
@@ -60,10 +101,7 @@ interface Slot {
  */
 async function takeSlot(base: string, sharing: CacheRequest['sharing'], signal: AbortSignal): Promise<Slot> {
   for (;;) {
-    const slots = readdirSync(base)
-      .filter((entry) => /^\d+$/.test(entry))
-      .map(Number)
-      .sort((a, b) => a - b);
+    const slots = slotsOf(base);
     for (const number of slots) {
       const taken = tryTake(`${base}/${number}`, sharing === 'shared');
       if (taken !== undefined) return taken;

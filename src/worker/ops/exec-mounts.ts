@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, rmSync, writeFileSync } from 'node:fs';
 import { BuildError } from '../../contracts/index.ts';
-import type { ExecMount, Layer, LayerId, Snapshot } from '../../contracts/index.ts';
+import type { ExecMount, Layer, LayerId, Snapshot, WorkContext } from '../../contracts/index.ts';
 import { snapshotOf } from '../../image/index.ts';
 import type { Mount, MountType, Op, Vertex } from '../../llb/index.ts';
 import type { WorkerDeps } from '../types.ts';
@@ -26,13 +26,14 @@ export async function prepareExecMounts(
   op: ExecOp,
   inputs: readonly Snapshot[],
   deps: WorkerDeps,
-  signal: AbortSignal,
+  context: WorkContext,
 ): Promise<PreparedExecMounts> {
   const rootMount = op.mounts.find((mount) => mount.dest === '/');
   if (rootMount === undefined || rootMount.type.kind !== 'bind') {
     throw new BuildError({ code: 'internal', message: 'the exec op has no root mount' });
   }
   const secretFiles: string[] = [];
+  const emptyFor = context.anew === true ? deps.buildId : undefined;
   const release = async (): Promise<void> => {
     for (const file of secretFiles) rmSync(file, { force: true });
   };
@@ -50,11 +51,11 @@ export async function prepareExecMounts(
     for (const mount of op.mounts) {
       if (mount === rootMount) continue;
       const snapshot = await layersOf(mount);
-      const made = execMount(mount, need(snapshot), vertex, deps, secretFiles);
+      const made = execMount(mount, need(snapshot), vertex, deps, { secretFiles, emptyFor });
       if (made !== undefined) mounts.push(made);
       if (mount.output >= 0) passedThrough[mount.output] = unchangedOutput(mount, snapshot);
     }
-    await Promise.all([...needed.values()].map((layer) => ensureDirectory(layer, deps, signal)));
+    await Promise.all([...needed.values()].map((layer) => ensureDirectory(layer, deps, context.signal)));
     return { root, mounts, passedThrough, release };
   } catch (error) {
     await release();
@@ -85,7 +86,7 @@ function execMount(
   layers: readonly LayerId[],
   vertex: Vertex,
   deps: WorkerDeps,
-  secretFiles: string[],
+  { secretFiles, emptyFor }: { readonly secretFiles: string[]; readonly emptyFor: string | undefined },
 ): ExecMount | undefined {
   const { type, dest: target } = mount;
   const source = mount.selector ?? '';
@@ -93,7 +94,7 @@ function execMount(
     case 'bind':
       return { type: 'bind', target, layers, source, readonly: mount.readonly && mount.input >= 0 };
     case 'cache':
-      return cacheMount(mount, type, layers, vertex);
+      return cacheMount(mount, type, layers, vertex, emptyFor);
     case 'tmpfs':
       return { type: 'tmpfs', target, size: type.size };
     case 'secret': {
@@ -129,9 +130,10 @@ function cacheMount(
   type: Extract<MountType, { readonly kind: 'cache' }>,
   layers: readonly LayerId[],
   vertex: Vertex,
+  emptyFor: string | undefined,
 ): ExecMount {
   const { dest: target, readonly } = mount;
-  const cache = { type: 'cache', target, id: type.id, sharing: type.sharing, readonly } as const;
+  const cache = { type: 'cache', target, id: type.id, sharing: type.sharing, readonly, emptyFor } as const;
   const source = mount.selector ?? '';
   if (mount.input < 0) return { ...cache, source };
   const fresh = freshDirectory(vertex.inputs[mount.input]?.vertex.op, source);

@@ -30,7 +30,7 @@ export async function runExec(
   const { op } = vertex;
   if (op.kind !== 'exec') throw new BuildError({ code: 'internal', message: `not an exec op: ${op.kind}` });
   refuseWhatIsMissing(op);
-  const prepared = await prepareExecMounts(vertex, op, inputs, deps, context.signal);
+  const prepared = await prepareExecMounts(vertex, op, inputs, deps, context);
   try {
     const { root } = prepared;
     const upper = deps.store.newLayer();

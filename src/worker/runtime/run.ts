@@ -1,5 +1,4 @@
 /** Starts a step through the OCI runtime, streams its output, and ends it when asked. */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, readFileSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
@@ -7,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecResult } from '../../contracts/index.ts';
 import { BuildError } from '../../contracts/index.ts';
 import { makePipe } from '../../sys/pipe.ts';
+import { spawnProcess, type SpawnSpec, type SpawnedProcess } from '../../sys/spawn.ts';
 import type { Runtime } from '../host.ts';
 import { childrenOf, endOrphans, killQuietly } from './orphans.ts';
 
@@ -25,9 +25,10 @@ export interface RunOptions extends StepOutput {
   /** Descriptors of a terminal to hand over, instead of streaming. */
   readonly terminal?: readonly [number, number, number] | undefined;
   readonly signal: AbortSignal;
-  /** Environment of the runtime itself. */
-  readonly env: NodeJS.ProcessEnv;
 }
+
+/** Of the runtime itself, which runs no programs but hooks. */
+const RUNTIME_ENVIRONMENT = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'];
 
 /** Signals that mean a crash or a kill, by the 128 + number that shells and runtimes report. */
 const DEADLY: readonly NodeJS.Signals[] = ['SIGILL', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGKILL', 'SIGSEGV', 'SIGSYS'];
@@ -42,29 +43,34 @@ export async function runContainer(options: RunOptions): Promise<ExecResult> {
   if (isAborted(signal)) throw cancelled();
   const files = { pid: `${bundle}/pid`, log: `${bundle}/log` };
   const stdio = options.terminal === undefined ? streamedOutput(options) : inheritedOutput(options.terminal);
-  const child = spawn(
-    runtime.path,
-    [
-      '--root',
-      options.stateRoot,
-      '--log',
-      files.log,
-      ...(runtime.name === 'crun' ? ['--cgroup-manager=disabled'] : []),
-      'run',
-      '--bundle',
-      bundle,
-      '--pid-file',
-      files.pid,
-      options.id,
-    ],
-    { stdio: [...stdio.fds], cwd: '/', env: options.env },
-  );
-  stdio.started();
-  const kill = (): void => killStep(child, files.pid);
+  let child: SpawnedProcess;
+  try {
+    child = spawnProcess({
+      path: runtime.path,
+      args: [
+        '--root',
+        options.stateRoot,
+        '--log',
+        files.log,
+        ...(runtime.name === 'crun' ? ['--cgroup-manager=disabled'] : []),
+        'run',
+        '--bundle',
+        bundle,
+        '--pid-file',
+        files.pid,
+        options.id,
+      ],
+      env: RUNTIME_ENVIRONMENT,
+      stdio: stdio.fds,
+    });
+  } finally {
+    stdio.started();
+  }
+  const kill = (): void => killStep(child.pid, files.pid);
   signal.addEventListener('abort', kill, { once: true });
   let code: number | undefined;
   try {
-    code = await exitCode(child, runtime);
+    code = await exitCode(child);
     if (code === undefined) await endStep(files.pid, stdio.ended);
     else await stdio.ended;
   } finally {
@@ -92,7 +98,7 @@ function cancelled(): BuildError {
 }
 
 interface Stdio {
-  readonly fds: readonly (number | 'ignore')[];
+  readonly fds: SpawnSpec['stdio'];
   /** To be called once the runtime has its copies of the descriptors. */
   started(): void;
   readonly ended: Promise<unknown>;
@@ -107,7 +113,7 @@ function streamedOutput({ onOutput }: StepOutput): Stdio {
   const err = makePipe();
   const ended = Promise.all([pump(out.read, (data) => onOutput(1, data)), pump(err.read, (data) => onOutput(2, data))]);
   return {
-    fds: ['ignore', out.write, err.write],
+    fds: [null, out.write, err.write],
     started() {
       closeSync(out.write);
       closeSync(err.write);
@@ -135,33 +141,24 @@ function pump(fd: number, deliver: (data: Buffer) => Promise<void> | undefined):
 const runtimes = new Set<number>();
 
 /** Undefined when a signal ended it. */
-function exitCode(child: ChildProcess, runtime: Runtime): Promise<number | undefined> {
-  const { pid } = child;
-  if (pid !== undefined) runtimes.add(pid);
-  return new Promise((resolve, reject) => {
-    child.once('error', (cause) => {
-      reject(new BuildError({ code: 'host', message: `${runtime.path} cannot be started: ${cause.message}`, cause }));
-    });
-    child.once('exit', (code) => {
-      if (pid !== undefined) runtimes.delete(pid);
-      resolve(code ?? undefined);
-    });
-  });
+async function exitCode({ pid, exited }: SpawnedProcess): Promise<number | undefined> {
+  runtimes.add(pid);
+  const { code } = await exited;
+  runtimes.delete(pid);
+  return code;
 }
 
 /**
  * SIGKILL for the container's first process: the kernel ends its namespace with it, and the runtime sees it end. Before
  * its pid is known, the runtime and all that it has started so far.
  */
-function killStep(child: ChildProcess, pidFile: string): void {
+function killStep(runtime: number, pidFile: string): void {
   const pid = readPid(pidFile);
   if (pid !== undefined) {
     killQuietly(pid);
     return;
   }
-  const started = child.pid === undefined ? [] : childrenOf(child.pid);
-  child.kill('SIGKILL');
-  for (const one of started) killQuietly(one);
+  for (const one of [runtime, ...childrenOf(runtime)].reverse()) killQuietly(one);
 }
 
 /** Milliseconds between two looks for what a killed runtime has left. */

@@ -155,7 +155,7 @@ async function runInRuntime(
   const uncompiled = runtime.name === 'crun' && seccomp !== undefined && 'profile' in seccomp;
   const captured = uncompiled ? captureSeccomp(`${stateRoot}/${id}/seccomp.bpf`) : undefined;
   try {
-    return await runContainer({ ...io, runtime, stateRoot, bundle, id, env: process.env });
+    return await runContainer({ ...io, runtime, stateRoot, bundle, id });
   } finally {
     const program = captured?.();
     if (program !== undefined) env.keepSeccomp(program);

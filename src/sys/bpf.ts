@@ -1,6 +1,7 @@
 /** bpf(2), as far as the device guard of cgroup v2 needs it (linux/bpf.h). */
 import { BuildError } from '../contracts/index.ts';
 import { checked, libcFunction } from './libc.ts';
+import { addressOf } from './memory.ts';
 
 const rawBpf = libcFunction('syscall', ['long', 'int', 'void *', 'uint'], 'long');
 const NUMBERS: Readonly<Record<string, number | undefined>> = { x64: 321, arm64: 280 };
@@ -40,13 +41,6 @@ export function encodeBpf(program: readonly BpfInstruction[]): Uint8Array {
     view.setInt32(at + 4, imm, true);
   }
   return bytes;
-}
-
-const memchr = libcFunction('memchr', ['void *', 'int', 'size_t'], 'long');
-
-/** Where a buffer lies in memory: the place of its first byte in itself. Keep the buffer while the address is in use. */
-function addressOf(bytes: Uint8Array): bigint {
-  return BigInt(memchr(bytes, bytes[0] ?? 0, bytes.length));
 }
 
 /** Loads a program that decides on device access. @returns A descriptor. */

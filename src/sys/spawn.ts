@@ -3,6 +3,7 @@
  * tables of a whole JavaScript engine (1.6 ms of processor time, and page faults afterwards). For processes that start
  * many programs and nothing else; no streams, only descriptors.
  */
+import { readdirSync } from 'node:fs';
 import { BuildError } from '../contracts/index.ts';
 import { systemError } from './errno.ts';
 import { libcFunction } from './libc.ts';
@@ -48,7 +49,7 @@ export type ExitStatus =
 export function spawnProcess(spec: SpawnSpec): SpawnedProcess {
   const args = stringArray([spec.path, ...spec.args]);
   const env = stringArray(spec.env);
-  held = [args.keep, env.keep];
+  held.add(args.keep).add(env.keep);
   const pid = new Int32Array(1);
   const actions = new Uint8Array(STRUCTURE_SIZE);
   actionsInit(actions);
@@ -64,14 +65,14 @@ export function spawnProcess(spec: SpawnSpec): SpawnedProcess {
       throw new BuildError({ ...error.toInit(), code: 'host' });
     }
   } finally {
-    held = undefined;
+    held.clear();
     actionsDestroy(actions);
   }
   return watch(pid[0] ?? 0);
 }
 
-/** What the pointers of the last call lead to: collecting it before the call has returned would be too early. */
-let held: unknown;
+/** What the pointers of a call lead to: collecting it before the call has returned would be too early. */
+const held = new Set<unknown>();
 
 let attributes: Uint8Array | undefined;
 
@@ -83,6 +84,18 @@ function signalAttributes(): Uint8Array {
   attributesMask(attributes, new Uint8Array(SIGNAL_SET_SIZE));
   attributesFlags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   return attributes;
+}
+
+const fcntl = libcFunction('fcntl', ['int', 'int', 'int']);
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+
+/**
+ * Makes every descriptor above 2 close-on-exec, also those that we were started with: Node does so only for the first.
+ * A program that a build starts gets what it is given, nothing else (CVE-2024-21626).
+ */
+export function closeOnExec(): void {
+  for (const name of readdirSync('/proc/self/fd')) if (Number(name) > 2) fcntl(Number(name), F_SETFD, FD_CLOEXEC);
 }
 
 const waiting = new Map<number, (status: ExitStatus) => void>();

@@ -102,6 +102,11 @@ describe('what a step finds', () => {
     expect([stdout, stderr]).toEqual(['out\nend\n', 'err\n']);
   });
 
+  it('has no descriptors but its own', async () => {
+    const { stdout } = await fixture.run('ls /proc/self/fd');
+    expect(stdout.trim().split('\n')).toEqual(['0', '1', '2', '3']); // 3 is the directory that ls reads
+  });
+
   it('lets another user write to /dev/stdout too', async () => {
     const { stdout, stderr } = await fixture.run('echo out > /dev/stdout; echo err > /dev/stderr', { user: 'app' });
     expect([stdout, stderr]).toEqual(['out\n', 'err\n']);

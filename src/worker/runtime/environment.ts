@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { storeLayout, type StoreLayout } from '../../store/index.ts';
 import { MNT_DETACH, MS_NODEV, MS_NOSUID, mount, umount } from '../../sys/mount.ts';
+import { closeOnExec } from '../../sys/spawn.ts';
 import { LIMIT_NAMES, getLimit } from '../../sys/rlimit.ts';
 import { BuildError, type LayerId, type TreePath } from '../../contracts/index.ts';
 import { readImplicit } from '../snapshot/implicit.ts';
@@ -45,6 +46,7 @@ export interface StepEnvironment {
 
 /** Must run in a mount namespace of its own. */
 export function openStepEnvironment(root: string, runtimeName: string | undefined): StepEnvironment {
+  closeOnExec();
   const layout = storeLayout(root);
   // Over the stat caches, which nobody needs in this namespace: nothing to make, nothing that a kill could leave.
   const directory = layout.statCaches;

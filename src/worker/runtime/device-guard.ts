@@ -4,6 +4,7 @@
  * device may be made (mknod; the executor unpacks images, steps may as in Docker), but only the harmless ones opened.
  */
 import { closeSync, constants, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { attachDeviceProgram, loadDeviceProgram, type BpfInstruction } from '../../sys/bpf.ts';
 import { tryFlock } from '../../sys/flock.ts';
 import { MNT_DETACH, MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, umount } from '../../sys/mount.ts';
@@ -28,24 +29,32 @@ const RULES = ['c *:* m', 'b *:* m', ...ALLOWED.map(([major, minor]) => `c ${maj
 const GROUP = 'slipway';
 
 /**
+ * To be called on the thread that starts the steps.
+ *
  * @param directory A directory of our own to mount the hierarchy on meanwhile.
  * @returns False where this machine has no device cgroups that we can use.
  */
-export function guardDevices(directory: string): boolean {
+export async function guardDevices(directory: string): Promise<boolean> {
   const groups = readGroups();
   const v1 = groups.find(({ controllers }) => controllers.includes('devices'));
-  if (v1 !== undefined && attempt(() => guardByV1(directory, v1.path))) return true;
   const v2 = groups.find(({ controllers }) => controllers.length === 0);
-  return v2 !== undefined && attempt(() => guardByV2(directory, v2.path));
-}
-
-function attempt(guard: () => void): boolean {
   try {
-    guard();
-    return true;
+    if (v1 !== undefined) {
+      guardByV1(directory, v1.path);
+      return true;
+    }
   } catch {
-    return false;
+    // Perhaps by the other way.
   }
+  try {
+    if (v2 !== undefined) {
+      await guardByV2(directory, v2.path);
+      return true;
+    }
+  } catch {
+    // By mounts then.
+  }
+  return false;
 }
 
 interface Membership {
@@ -64,18 +73,14 @@ function readGroups(): readonly Membership[] {
     });
 }
 
-/** The hierarchy mounted by ourselves: what is at /sys/fs/cgroup may be read-only, or missing. */
-function inHierarchy(directory: string, type: string, data: string | undefined, use: () => void): void {
+/** The hierarchy, mounted by ourselves: what is at /sys/fs/cgroup may be read-only, or missing. */
+function mountHierarchy(directory: string, type: string, data?: string): void {
   mount({ source: 'slipway', target: directory, type, flags: MS_NOSUID | MS_NODEV | MS_NOEXEC, data });
-  try {
-    use();
-  } finally {
-    umount(directory, MNT_DETACH);
-  }
 }
 
 function guardByV1(directory: string, path: string): void {
-  inHierarchy(directory, 'cgroup', 'devices', () => {
+  mountHierarchy(directory, 'cgroup', 'devices');
+  try {
     const group = groupBelow(directory, path);
     const lock = openSync(group, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
@@ -86,11 +91,14 @@ function guardByV1(directory: string, path: string): void {
         writeFileSync(`${group}/devices.deny`, 'a');
         for (const rule of RULES) writeFileSync(`${group}/devices.allow`, rule);
       }
-      writeFileSync(`${group}/cgroup.procs`, String(process.pid));
+      // This thread only, which is the one that starts steps: moving all of a process waits 10 ms for the kernel.
+      writeFileSync(`${group}/tasks`, '0');
     } finally {
       closeSync(lock);
     }
-  });
+  } finally {
+    umount(directory, MNT_DETACH);
+  }
 }
 
 /** A millisecond, without an event loop: nothing else goes on yet. */
@@ -98,8 +106,9 @@ function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
 }
 
-function guardByV2(directory: string, path: string): void {
-  inHierarchy(directory, 'cgroup2', undefined, () => {
+async function guardByV2(directory: string, path: string): Promise<void> {
+  mountHierarchy(directory, 'cgroup2');
+  try {
     const group = groupBelow(directory, path);
     const fd = openSync(group, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
@@ -112,8 +121,11 @@ function guardByV2(directory: string, path: string): void {
     } finally {
       closeSync(fd);
     }
-    writeFileSync(`${group}/cgroup.procs`, String(process.pid));
-  });
+    // There is no moving of one thread here; the 10 ms pass while modules load and requests are read.
+    await writeFile(`${group}/cgroup.procs`, String(process.pid));
+  } finally {
+    umount(directory, MNT_DETACH);
+  }
 }
 
 function groupBelow(directory: string, path: string): string {

@@ -21,14 +21,14 @@ export interface StepEnvironment {
   /** An empty directory on the store's file system. */
   readonly empty: string;
   /** A device cgroup keeps steps from opening devices; without one their mounts must. */
-  readonly guarded: boolean;
+  readonly guarded: Promise<boolean>;
   runtime(): Runtime;
   /** The default profile in the best form there is; undefined where the kernel knows no seccomp. */
   seccomp(): SpecInput['seccomp'];
   /** A compiled form for further steps. */
   keepSeccomp(program: Buffer): void;
-  /** What makes a root `nodev` again, after a runtime that forgot it; only without a guard. */
-  nodevHook(): string | undefined;
+  /** mount(8), which makes a root `nodev` again after a runtime that forgot it; needed without a guard. Errors: `host`. */
+  mountProgram(): string;
   hardLimits(): ReadonlyMap<string, number>;
   allCapabilities(): readonly string[];
   /** A resolv.conf for steps, as the host's is now. */
@@ -57,6 +57,8 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
   mkdirSync(`${directory}/runtime`);
   mkdirSync(`${directory}/cgroup`);
   const guarded = guardDevices(`${directory}/cgroup`);
+  // Who waits for it hears of it; nobody may.
+  guarded.catch(() => undefined);
   // crun 1.8 refuses machines that have both hierarchies; here nobody needs the second.
   umount('/sys/fs/cgroup/unified', MNT_DETACH);
 
@@ -85,7 +87,7 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
     keepSeccomp(program) {
       compiled = { bpf: program.toString('base64') };
     },
-    nodevHook: once(() => (guarded ? undefined : requireMount())),
+    mountProgram: once(requireMount),
     hardLimits: once(readHardLimits),
     allCapabilities: once(readAllCapabilities),
     resolvConf() {

@@ -60,14 +60,15 @@ async function inRoot(
   const upper = { directory: env.layout.layerDir(request.upper), work: env.layout.layerWorkDir(request.upper) };
   makeUpper(upper, layers.at(-1));
   mkdirSync(rootfs, 0o700);
-  const devices = env.guarded || request.security === 'insecure';
+  const guarded = await env.guarded;
+  const devices = guarded || request.security === 'insecure';
   mountView({ layers, empty: env.empty, upper, target: rootfs, devices });
   let result: ExecResult;
   try {
     const root = openConfined(rootfs);
     try {
       const context = mountContext(env, io.signal, bundle, scratch, devices);
-      result = await withMounts(env, request, io, { bundle, rootfs, root, context });
+      result = await withMounts(env, request, io, { bundle, rootfs, root, context, guarded });
     } finally {
       root.close();
     }
@@ -104,13 +105,14 @@ interface MountedRoot {
   readonly rootfs: string;
   readonly root: ConfinedRoot;
   readonly context: MountContext;
+  readonly guarded: boolean;
 }
 
 async function withMounts(
   env: StepEnvironment,
   request: ExecRequest,
   io: StepIo,
-  { bundle, rootfs, root, context }: MountedRoot,
+  { bundle, rootfs, root, context, guarded }: MountedRoot,
 ): Promise<ExecResult> {
   const user = resolveUser(request.user, {
     passwd: () => readInRoot(root, 'etc/passwd'),
@@ -126,7 +128,7 @@ async function withMounts(
     ]);
     if (request.rootReadonly !== true) ensureWorkingDirectory(root, rootfs, request.cwd, user);
     const seccomp = request.security === 'insecure' ? undefined : env.seccomp();
-    writeSpec(env, request, { bundle, rootfs, mounts, user, seccomp, terminal: hasTerminal(io) });
+    writeSpec(env, request, { bundle, rootfs, mounts, user, seccomp, terminal: hasTerminal(io), guarded });
     const kills = oomKills();
     const result = await runInRuntime(env, bundle, io, seccomp);
     root.forget();
@@ -218,6 +220,7 @@ function writeSpec(
     readonly user: RunUser;
     readonly seccomp: SpecInput['seccomp'];
     readonly terminal: boolean;
+    readonly guarded: boolean;
   },
 ): void {
   const spec = ociSpec({
@@ -227,8 +230,8 @@ function writeSpec(
     mounts: step.mounts,
     terminal: step.terminal,
     seccomp: step.seccomp,
-    guarded: env.guarded,
-    nodevHook: env.nodevHook(),
+    guarded: step.guarded,
+    nodevHook: step.guarded ? undefined : env.mountProgram(),
     hardLimits: env.hardLimits(),
     allCapabilities: request.security === 'insecure' ? env.allCapabilities() : [],
   });

@@ -134,7 +134,7 @@ describe('a mistake', () => {
   });
 
   it('a machine without crun and runc', async () => {
-    const context = bench.context('norun', { Dockerfile: 'FROM busybox\nRUN true\n' });
+    const context = bench.context('norun', { Dockerfile: 'FROM busybox\nRUN echo never run before\n' });
     // Hidden in a mount namespace of the test's own.
     const hide = 'for f in $(which -a crun runc); do mount --bind /dev/null "$f"; done; exec "$@"';
     const command = [process.execPath, SLIPWAY, 'build', '--build-context', base, context];

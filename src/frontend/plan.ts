@@ -62,9 +62,7 @@ export async function plan(target: StageNode, context: PlanContext): Promise<Pla
     for (const node of stages) {
       if (triggered.has(node)) continue;
       triggered.add(node);
-      const triggers = triggersFor(node, steps, bases).map((text) =>
-        names.step(parseTrigger(text, node.location), node.location, true),
-      );
+      const triggers = triggersOf(node, steps, bases).map((trigger) => names.step(trigger, node.location, true));
       if (triggers.length === 0) continue;
       namesMore ||= triggers.some(({ sources }) => sources.length > 0);
       steps.set(node, [...triggers, ...(steps.get(node) ?? [])]);
@@ -87,6 +85,19 @@ export function reachable(target: StageNode, steps: ReadonlyMap<StageNode, reado
     for (const { sources } of steps.get(node) ?? []) pending.push(...sources);
   }
   return found;
+}
+
+/**
+ * What ONBUILD left for a stage to carry out first.
+ *
+ * @throws BuildError `dockerfile` at FROM for a trigger that is none.
+ */
+export function triggersOf(
+  node: StageNode,
+  steps: ReadonlyMap<StageNode, readonly Step[]>,
+  bases: ReadonlyMap<GraphNode, Base>,
+): readonly Instruction[] {
+  return triggersFor(node, steps, bases).map((text) => parseTrigger(text, node.location));
 }
 
 /** Of the base image, or of the stage below in this file; never of the one below that. */

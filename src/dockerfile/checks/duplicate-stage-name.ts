@@ -10,7 +10,7 @@ export const duplicateStageName: Rule<Dockerfile> = {
   doc: {
     why: 'The later stage takes the name away from the earlier one: for `--target` and `COPY --from` only the last counts. Never repaired by `--fix`, which cannot know which one was meant.',
     bad: 'FROM debian AS build\nRUN make\nFROM alpine AS build',
-    good: 'FROM debian AS build\nRUN make\nFROM alpine AS run',
+    good: 'FROM debian AS build\nRUN make\nFROM alpine AS run\nCOPY --from=build /out /out',
   },
   *check({ stages }): Iterable<Report> {
     const lines = new Map<string, number>();

@@ -52,6 +52,7 @@ export function viewBuild(input: ViewInput): BuildView {
     target: targetView,
     image: chainOf(targetView),
     needed: reachable(target, steps),
+    steps,
     contextNames,
   };
 }

@@ -34,6 +34,8 @@ export interface BuildView {
   readonly image: readonly StageView[];
   /** Stages that the target needs. */
   readonly needed: ReadonlySet<GraphNode>;
+  /** Of every stage of the file, checked or not. */
+  readonly steps: ReadonlyMap<StageNode, readonly Step[]>;
   /** Names at the top of the build context; undefined where nobody looked. */
   readonly contextNames: ReadonlySet<string> | undefined;
 }

@@ -120,6 +120,6 @@ export type MaterializeRequest =
   | { readonly kind: 'blob'; readonly layer: LayerId; readonly blobPath: string; readonly mediaType: string }
   /**
    * Write the layer's tree (in the store) with the bytes that `plan` names: a file of lines `path NUL location NL` where
-   * location is `f` + host path (ours, may be hard-linked), `c` + host path (the user's: copy and verify), or `b` + base64.
+   * location is `f` + host path (ours, may be hard-linked), `o` + host path (ours, to be copied: it is seen beside its copy), `c` + host path (the user's: copy and verify), or `b` + base64.
    */
   | { readonly kind: 'tree'; readonly layer: LayerId; readonly planPath: string };

@@ -4,7 +4,7 @@
  */
 import { writeFile, rm, copyFile } from 'node:fs/promises';
 import { BuildError } from '../../contracts/index.ts';
-import type { ContentLocation, Executor, Layer, TreePath } from '../../contracts/index.ts';
+import type { ContentLocation, Executor, Layer, LayerId, TreePath } from '../../contracts/index.ts';
 import { encodePathBytes } from '../../sys/path.ts';
 import type { LayerDeps } from './file-layer.ts';
 
@@ -17,21 +17,34 @@ const making = new WeakMap<DirectoryDeps['store'], Map<string, Promise<void>>>()
 
 /**
  * Resolves when `store.layerDir(layer.id)` is complete. Idempotent; one at a time for each layer, across processes.
- * Pulls the blob of a base image. Errors: those of pulling, and of the executor.
+ * Pulls the blob of a base image.
+ *
+ * @param beside Layers of the same root: what comes from their directories is copied, not linked.
+ * Errors: those of pulling, and of the executor.
  */
-export async function ensureDirectory(layer: Layer, deps: DirectoryDeps, signal: AbortSignal): Promise<void> {
+export async function ensureDirectory(
+  layer: Layer,
+  deps: DirectoryDeps,
+  signal: AbortSignal,
+  beside: ReadonlySet<LayerId> = new Set(),
+): Promise<void> {
   const { store } = deps;
   if (store.layer(layer.id)?.hasDir === true) return;
   let inFlight = making.get(store);
   if (inFlight === undefined) making.set(store, (inFlight = new Map<string, Promise<void>>()));
   const running = inFlight.get(layer.id);
   if (running !== undefined) return running;
-  const work = makeOnce(layer, deps, signal).finally(() => inFlight.delete(layer.id));
+  const work = makeOnce(layer, deps, signal, beside).finally(() => inFlight.delete(layer.id));
   inFlight.set(layer.id, work);
   return work;
 }
 
-async function makeOnce(layer: Layer, deps: DirectoryDeps, signal: AbortSignal): Promise<void> {
+async function makeOnce(
+  layer: Layer,
+  deps: DirectoryDeps,
+  signal: AbortSignal,
+  beside: ReadonlySet<LayerId>,
+): Promise<void> {
   const { store, executor } = deps;
   const lock = await store.lock(`directory-${layer.id}`, { signal });
   try {
@@ -42,7 +55,7 @@ async function makeOnce(layer: Layer, deps: DirectoryDeps, signal: AbortSignal):
       const { mediaType, digest } = blob;
       const request = { kind: 'blob', layer: layer.id, blobPath: store.blobPath(digest), mediaType } as const;
       await executor.materialize(request, { signal });
-    } else await materializeTree(layer, deps, signal);
+    } else await materializeTree(layer, deps, signal, beside);
     store.saveLayer(layer.id, { dir: true });
   } finally {
     lock.release();
@@ -50,7 +63,12 @@ async function makeOnce(layer: Layer, deps: DirectoryDeps, signal: AbortSignal):
 }
 
 /** Writes the plan (contracts/executor.ts) that says where each file's bytes are, and has the executor follow it. */
-async function materializeTree(layer: Layer, deps: DirectoryDeps, signal: AbortSignal): Promise<void> {
+async function materializeTree(
+  layer: Layer,
+  deps: DirectoryDeps,
+  signal: AbortSignal,
+  beside: ReadonlySet<LayerId>,
+): Promise<void> {
   const { store, executor } = deps;
   const paths: TreePath[] = [];
   for (const [path, entry] of await layer.tree()) {
@@ -59,12 +77,14 @@ async function materializeTree(layer: Layer, deps: DirectoryDeps, signal: AbortS
   const locations = await layer.locate(paths);
   const planPath = store.tempPath('plan');
   const copies: string[] = [];
+  const besideDirectories = [...beside].map((id) => `${store.layerDir(id)}/`);
+  const mayLink = (path: string): boolean => !besideDirectories.some((directory) => path.startsWith(directory));
   try {
     const lines: Buffer[] = [];
     for (const [i, path] of paths.entries()) {
       const location = locations[i];
       if (location === undefined) throw new BuildError({ code: 'internal', message: `no bytes for /${path}` });
-      const text = await planLocation(location, async (from) => {
+      const text = await planLocation(location, mayLink, async (from) => {
         const copy = store.tempPath('plan-file');
         copies.push(copy);
         await copyFile(from, copy);
@@ -82,13 +102,15 @@ async function materializeTree(layer: Layer, deps: DirectoryDeps, signal: AbortS
 const NUL = Buffer.of(0);
 const NEWLINE = Buffer.from('\n');
 
-/** `f`, `c` or `b` and where. A line ends a location, so that a host path that holds one is copied first. */
+/** `f`, `o`, `c` or `b` and where. A line ends a location, so that a host path that holds one is copied first. */
 async function planLocation(
   location: ContentLocation,
+  mayLink: (path: string) => boolean,
   copy: (from: Buffer) => Promise<string>,
 ): Promise<string | Buffer> {
   if (location.kind === 'bytes') return `b${Buffer.from(location.data).toString('base64')}`;
   const path = encodePathBytes(location.path);
   if (path.includes(0x0a)) return `f${await copy(path)}`;
-  return Buffer.concat([Buffer.from(location.kind === 'file' ? 'f' : 'c'), path]);
+  const kind = location.kind === 'context-file' ? 'c' : mayLink(location.path) ? 'f' : 'o';
+  return Buffer.concat([Buffer.from(kind), path]);
 }

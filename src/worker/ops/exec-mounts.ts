@@ -55,7 +55,8 @@ export async function prepareExecMounts(
       if (made !== undefined) mounts.push(made);
       if (mount.output >= 0) passedThrough[mount.output] = unchangedOutput(mount, snapshot);
     }
-    await Promise.all([...needed.values()].map((layer) => ensureDirectory(layer, deps, context.signal)));
+    const beside = new Set(needed.keys());
+    await Promise.all([...needed.values()].map((layer) => ensureDirectory(layer, deps, context.signal, beside)));
     return { root, mounts, passedThrough, release };
   } catch (error) {
     await release();

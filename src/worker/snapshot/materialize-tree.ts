@@ -10,7 +10,7 @@ import { LayerWriter, applyMeta } from './layer-writer.ts';
 import { imageXattrs, sameXattrs } from './xattrs.ts';
 
 export type PlannedLocation =
-  | { readonly kind: 'own'; readonly path: string }
+  | { readonly kind: 'own'; readonly path: string; readonly linkable: boolean }
   | { readonly kind: 'context'; readonly path: string }
   | { readonly kind: 'bytes'; readonly data: Buffer };
 
@@ -34,7 +34,8 @@ function locationOf(text: Buffer): PlannedLocation {
   const rest = text.subarray(1);
   switch (String.fromCharCode(text[0] ?? 0)) {
     case 'f':
-      return { kind: 'own', path: decodePath(rest) };
+    case 'o':
+      return { kind: 'own', path: decodePath(rest), linkable: text[0] === 0x66 };
     case 'c':
       return { kind: 'context', path: decodePath(rest) };
     case 'b':
@@ -105,7 +106,7 @@ function writePlanned(
   const host = writer.hostPath(path);
   switch (location.kind) {
     case 'own':
-      if (canLink(location.path, entry) && tryLink(location.path, host)) return;
+      if (location.linkable && canLink(location.path, entry) && tryLink(location.path, host)) return;
       copyOwn(location.path, host, entry);
       break;
     case 'context':
@@ -120,11 +121,15 @@ function writePlanned(
   applyMeta(host, entry);
 }
 
-/** A link shares owner, mode, times and attributes: only where all of them match. */
+/**
+ * A link shares owner, mode, times and attributes: only where all of them match. And only one: two names of one file in
+ * one root are the same file to `cp`, `mv` and `tar`, though they are two in the image.
+ */
 function canLink(source: string, entry: FileEntry): boolean {
   const stat = lstat(source);
   return (
     stat?.type === 'file' &&
+    stat.nlink === 1 &&
     stat.size === entry.size &&
     stat.mode === entry.mode &&
     stat.uid === entry.uid &&

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ExecMount, LayerId } from '../contracts/index.ts';
-import { openFixture, outline, until, type Fixture } from './test-fixture.ts';
+import { openFixture, outline, processesWith, until, type Fixture } from './test-fixture.ts';
 
 let fixture: Fixture;
 let src: LayerId;
@@ -213,6 +213,27 @@ describe('ssh', () => {
     });
     expect(stdout).toBe('socket 600:1000:1001\n');
     expect(outline(tree)).toEqual([]);
+  });
+
+  it('passes on what is said, both ways', async () => {
+    const controller = new AbortController();
+    const marker = '31337.875';
+    const work = fixture.run(
+      `sleep ${marker}`,
+      { mounts: [{ type: 'ssh', target: '/agent', hostSocket: hostSocket(), uid: 0, gid: 0, mode: 0o600 }] },
+      controller.signal,
+    );
+    await until(() => processesWith(`sleep\0${marker}`).length === 1);
+    const [pid] = processesWith(`sleep\0${marker}`);
+    const answer = await new Promise<string>((resolve) => {
+      let text = '';
+      connect(`/proc/${String(pid)}/root/agent`)
+        .on('data', (data) => (text += data.toString()))
+        .on('close', () => resolve(text));
+    });
+    expect(answer).toBe('hello from the agent\n');
+    controller.abort();
+    await expect(work).rejects.toMatchObject({ code: 'cancelled' });
   });
 });
 

@@ -114,9 +114,13 @@ function deviceBind(name: string): OciMount {
   return { destination: `/dev/${name}`, type: 'bind', source: `/dev/${name}`, options: ['bind', 'nosuid', 'noexec'] };
 }
 
-/** Runs in the container's mount namespace while its root is still at the executor's path. */
+/**
+ * Runs in the container's mount namespace while its root is still at the executor's path. The state that the runtime
+ * writes to its stdin has to be read, or the runtime fails for a broken pipe.
+ */
 function nodevHooks(mount: string, rootfs: string): Readonly<Record<string, unknown>> {
-  return { createContainer: [{ path: mount, args: ['mount', '-o', 'remount,bind,nodev', rootfs] }] };
+  const script = 'while read -r _; do :; done; exec "$0" -o remount,bind,nodev "$1"';
+  return { createContainer: [{ path: '/bin/sh', args: ['sh', '-c', script, mount, rootfs] }] };
 }
 
 /** @returns The document, ready for JSON. */

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync as writeText } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync as writeText } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BuildError } from '../contracts/index.ts';
+import { readXattr } from '../sys/xattr.ts';
 import { openFixture, outline, processesWith, until, type Fixture } from './test-fixture.ts';
 
 let fixture: Fixture;
@@ -62,6 +63,25 @@ describe('what a step leaves', () => {
     expect(tree?.get('l')).toMatchObject({ type: 'symlink', target: '../x' });
     expect(tree?.get('d')).toMatchObject({ type: 'block-device', major: 8, minor: 17 });
     expect(result.size).toBe(6);
+  });
+
+  it('has in its directory what it has in its tree', async () => {
+    const { upper, tree } = await fixture.run(
+      'chmod 600 /etc/group; chmod 644 /etc/group; ln /etc/passwd /p; mkdir -p /new/sub && touch /new/sub/x; rm /opt/file; touch /opt/y && rm /opt/y; touch /z && rm /z',
+    );
+    expect(outline(tree)).toEqual([
+      'new directory',
+      'new/sub directory',
+      'new/sub/x file',
+      'opt directory',
+      'opt/file whiteout',
+      'p file',
+    ]);
+    const directory = fixture.store.layerDir(upper);
+    expect(readdirSync(directory, { recursive: true }).sort()).toEqual([...(tree?.keys() ?? [])].sort());
+    for (const path of ['new', 'new/sub']) {
+      expect(readXattr(`${directory}/${path}`, 'trusted.overlay.opaque')).toBeUndefined();
+    }
   });
 
   it('sees what lower layers hide, through whiteouts and opaque directories', async () => {

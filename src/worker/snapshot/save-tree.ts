@@ -3,7 +3,7 @@ import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
 import type { Tree } from '../../contracts/index.ts';
 import { encodeTree } from '../../store/index.ts';
 import { asBuildError } from '../../sys/errno.ts';
-import { scanUpper, type ScanInput } from './scan.ts';
+import { pruneUpper, scanUpper, type ScanInput, type ScanResult } from './scan.ts';
 import { onThread } from './threads.ts';
 
 export interface SaveInput extends ScanInput {
@@ -16,15 +16,17 @@ const INLINE_LIMIT = 2000;
 /** @returns Bytes of the layer's own files. */
 export async function saveUpperTree(input: SaveInput): Promise<number> {
   const scanned = scanUpper(input, INLINE_LIMIT);
-  if (scanned === undefined) return onThread('scan', input);
-  writeTree(input.treePath, scanned.tree);
-  return scanned.size;
+  return scanned === undefined ? onThread('scan', input) : save(input, scanned);
 }
 
 /** On the thread. */
 export function saveNow(input: SaveInput): number {
   const scanned = scanUpper(input);
-  if (scanned === undefined) return 0;
+  return scanned === undefined ? 0 : save(input, scanned);
+}
+
+function save(input: SaveInput, scanned: ScanResult): number {
+  pruneUpper(scanned);
   writeTree(input.treePath, scanned.tree);
   return scanned.size;
 }

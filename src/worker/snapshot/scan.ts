@@ -3,12 +3,14 @@
  * overlay differ: what was only copied up is no change, and a directory counts as changed by its own metadata, not by
  * its times.
  */
-import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, readSync, rmdirSync, unlinkSync } from 'node:fs';
 import type { DirectoryEntry, NodeEntry, Tree, TreeEntry, TreePath } from '../../contracts/index.ts';
+import { asBuildError, errnoOf } from '../../sys/errno.ts';
+import { removeXattr } from '../../sys/xattr.ts';
 import { encodePath, decodePath, readNames } from '../../sys/path.ts';
 import { lstat, type ExactStat } from '../../sys/stat.ts';
 import { compareTreePaths } from '../../store/index.ts';
-import { isOpaque, isWhiteout } from './whiteout.ts';
+import { OPAQUE, isOpaque, isWhiteout } from './whiteout.ts';
 import { lookupLower, type LowerNode } from './lower-view.ts';
 import { imageXattrs, sameXattrs } from './xattrs.ts';
 
@@ -23,6 +25,10 @@ export interface ScanResult {
   readonly tree: Tree;
   /** Bytes of the layer's regular files, hard links counted once. */
   readonly size: number;
+  /** Host paths of what is no change, children before parents; see {@link pruneUpper}. */
+  readonly dropped: readonly string[];
+  /** New directories that overlayfs has marked opaque, though there is nothing below to hide. */
+  readonly wronglyOpaque: readonly string[];
 }
 
 /**
@@ -34,6 +40,8 @@ export interface ScanResult {
 export function scanUpper(input: ScanInput, limit = Infinity): ScanResult | undefined {
   const tree = new Map<TreePath, TreeEntry>();
   const firstNames = new Map<string, TreePath>();
+  const dropped: string[] = [];
+  const wronglyOpaque: string[] = [];
   let seen = 0;
   let size = 0;
 
@@ -46,14 +54,15 @@ export function scanUpper(input: ScanInput, limit = Infinity): ScanResult | unde
       const childHost = `${host}/${name}`;
       const childPath = path === '' ? name : `${path}/${name}`;
       const stat = lstat(childHost);
-      if (stat === undefined || stat.type === 'socket') continue;
+      if (stat === undefined) continue;
       const below = lower.length === 0 ? undefined : lookupLower(lower, name);
       if (stat.type === 'directory') {
         if (!subdirectory(childHost, childPath, stat, below)) return false;
       } else if (isWhiteout(stat)) {
-        if (below !== undefined) tree.set(childPath, { type: 'whiteout' });
-      } else {
-        leaf(childHost, childPath, stat, below);
+        if (below === undefined) dropped.push(childHost);
+        else tree.set(childPath, { type: 'whiteout' });
+      } else if (!leaf(childHost, childPath, stat, below)) {
+        dropped.push(childHost);
       }
     }
     return true;
@@ -68,28 +77,55 @@ export function scanUpper(input: ScanInput, limit = Infinity): ScanResult | unde
     tree.set(path, entry);
     const before = tree.size;
     if (!directory(host, path, covers && !opaque ? below.directories : [])) return false;
-    if (unchanged && tree.size === before) tree.delete(path);
+    if (unchanged && tree.size === before) {
+      tree.delete(path);
+      dropped.push(host);
+    } else if (!covers) {
+      wronglyOpaque.push(host);
+    }
     return true;
   }
 
-  function leaf(host: string, path: TreePath, stat: ExactStat, below: LowerNode | undefined): void {
+  /** @returns False when it is no change, or nothing that a layer holds. */
+  function leaf(host: string, path: TreePath, stat: ExactStat, below: LowerNode | undefined): boolean {
     const entry = leafEntry(host, stat);
-    if (entry === undefined) return;
-    if (below?.stat.type === stat.type && sameLeaf(host, stat, entry, below)) return;
+    if (entry === undefined) return false;
+    if (below?.stat.type === stat.type && sameLeaf(host, stat, entry, below)) return false;
     if (entry.type === 'file' && stat.nlink > 1) {
       const inode = `${stat.dev}:${stat.ino}`;
       const first = firstNames.get(inode);
       if (first !== undefined) {
         tree.set(path, { ...entry, hardlink: first });
-        return;
+        return true;
       }
       firstNames.set(inode, path);
     }
     if (entry.type === 'file') size += entry.size;
     tree.set(path, entry);
+    return true;
   }
 
-  return directory(input.upper, '', [...input.lower].reverse()) ? { tree, size } : undefined;
+  const complete = directory(input.upper, '', [...input.lower].reverse());
+  return complete ? { tree, size, dropped, wronglyOpaque } : undefined;
+}
+
+/**
+ * Makes the directory say what the tree says, as it may stand on other layers one day: what was only copied up is
+ * removed, and new directories hide nothing. For an upper directory that is mounted no more.
+ */
+export function pruneUpper({ dropped, wronglyOpaque }: ScanResult): void {
+  for (const host of dropped) removeLeaf(host);
+  for (const host of wronglyOpaque) removeXattr(host, OPAQUE);
+}
+
+function removeLeaf(host: string): void {
+  try {
+    unlinkSync(encodePath(host));
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code !== 'EISDIR' && code !== 'EPERM') throw asBuildError(error);
+    rmdirSync(encodePath(host));
+  }
 }
 
 type Meta = Pick<NodeEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'mtimeNsec' | 'xattrs'>;

@@ -2,7 +2,8 @@
 import { readXattr, writeXattr } from '../../sys/xattr.ts';
 import type { ExactStat } from '../../sys/stat.ts';
 
-const OPAQUE = 'trusted.overlay.opaque';
+/** Extended attribute of opaque directories. */
+export const OPAQUE = 'trusted.overlay.opaque';
 const YES = 0x79;
 
 /** A whiteout is a character device 0/0. */

@@ -2,12 +2,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { help, type Command } from '../src/cli/command.ts';
 import { buildCommand } from '../src/cli/build.ts';
+import { checkCommand } from '../src/cli/check.ts';
 import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../src/cli/images.ts';
 import { runCommand } from '../src/cli/run.ts';
 import { versionCommand } from '../src/cli/version.ts';
 
 const COMMANDS: readonly Command[] = [
   buildCommand,
+  checkCommand,
   imagesCommand,
   inspectCommand,
   historyCommand,

@@ -7,6 +7,12 @@
  */
 export { build } from './api/build.ts';
 export type { BuildOptions, BuildResult, HostOptions, StageWeight } from './api/options.ts';
+export { check, listRules } from './api/check.ts';
+export type { CheckFinding, CheckOptions, CheckResult } from './api/check.ts';
+export type { DockerfileOptions } from './api/check-input.ts';
+export { listTargets, outline } from './api/outline.ts';
+export type { ArgInfo, MountInfo, Outline, TargetInfo } from './api/outline.ts';
+export type { RuleInfo, Severity, TextEdit } from './dockerfile/index.ts';
 export { imageHistory, inspectImage, listImages, removeImage } from './api/images.ts';
 export type { HistoryItem, ImageListItem } from './api/images.ts';
 export { runImage } from './api/run.ts';

@@ -1,5 +1,6 @@
 import { build, BuildError, createProgress, isProgressMode, PROGRESS_MODES, type BuildOptions } from '../index.ts';
 import { usage, type Command, type Flag, type Io, type Parsed } from './command.ts';
+import { buildArgs, pairs } from './pairs.ts';
 
 const FLAGS: readonly Flag[] = [
   { name: 'add-host', value: 'HOST:IP', multiple: true, help: 'Extra line for /etc/hosts in RUN steps' },
@@ -15,6 +16,12 @@ const FLAGS: readonly Flag[] = [
     multiple: true,
     help: 'Named context: a directory, oci-layout://PATH or docker-image://REF',
   },
+  {
+    name: 'call',
+    value: 'METHOD[,format=json]',
+    help: 'Instead of building: check, outline (arguments, secrets, caches) or targets',
+  },
+  { name: 'check', help: 'Short for --call=check' },
   {
     name: 'file',
     short: 'f',
@@ -65,6 +72,8 @@ export const buildCommand: Command = {
     const [context, ...more] = parsed.positionals;
     if (context === undefined) throw usage(buildCommand, 'build needs a context, as in: slipway build .');
     if (more.length > 0) throw usage(buildCommand, `build takes one context; what about "${more[0] ?? ''}"?`);
+    const call = parsed.on('check') ? 'check' : (parsed.text('call') ?? 'build');
+    if (call !== 'build') return await (await import('./check.ts')).callCommand(buildCommand, call, parsed, io);
     const printed = parsed.text('print');
     if (printed !== undefined && printed !== 'llb' && printed !== 'json')
       throw usage(buildCommand, `--print takes llb or json, not "${printed}"`);
@@ -97,9 +106,9 @@ function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions {
     target: parsed.text('target'),
     tags: parsed.list('tag'),
     outputs: [...parsed.list('output'), ...(parsed.on('push') ? ['type=image,push=true'] : [])],
-    buildArgs: buildArgs(parsed.list('build-arg'), io.env),
-    buildContexts: pairs('build-context', parsed.list('build-context')),
-    labels: pairs('label', parsed.list('label'), ''),
+    buildArgs: buildArgs(buildCommand, parsed.list('build-arg'), io.env),
+    buildContexts: pairs(buildCommand, 'build-context', parsed.list('build-context')),
+    labels: pairs(buildCommand, 'label', parsed.list('label'), ''),
     noCache: parsed.on('no-cache') || commaList(parsed.list('no-cache-filter')),
     pull: parsed.on('pull'),
     platform: parsed.text('platform'),
@@ -119,29 +128,6 @@ function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions {
     cwd: io.cwd,
     signal: io.signal,
   };
-}
-
-/** `--build-arg X` takes the environment's value and is dropped where that is unset (dockerfile-features: as buildx). */
-function buildArgs(words: readonly string[], env: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
-  const entries = words.flatMap((word): [string, string][] => {
-    const at = word.indexOf('=');
-    if (at > 0) return [[word.slice(0, at), word.slice(at + 1)]];
-    if (at === 0) throw usage(buildCommand, `--build-arg ${word} has no name`);
-    const value = env[word];
-    return value === undefined ? [] : [[word, value]];
-  });
-  return Object.fromEntries(entries);
-}
-
-function pairs(flag: string, words: readonly string[], withoutValue?: string): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    words.map((word): [string, string] => {
-      const at = word.indexOf('=');
-      if (at > 0) return [word.slice(0, at), word.slice(at + 1)];
-      if (at < 0 && withoutValue !== undefined) return [word, withoutValue];
-      throw usage(buildCommand, `--${flag} takes NAME=VALUE, not "${word}"`);
-    }),
-  );
 }
 
 function commaList(words: readonly string[]): readonly string[] {

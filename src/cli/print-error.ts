@@ -1,4 +1,4 @@
-import type { BuildError, SourceLocation } from '../index.ts';
+import type { BuildError, SourceLocation, SourceRange } from '../index.ts';
 
 /** Lines of context shown above and below what an error points to. */
 const EXCERPT_CONTEXT = 2;
@@ -13,8 +13,13 @@ export function formatError(error: BuildError): string {
   return lines.join('\n') + '\n';
 }
 
-function excerpt(location: SourceLocation): readonly string[] {
+/** The lines that a location points to, with some around; what is hidden is not shown. */
+export function excerpt(location: SourceLocation, hidden: readonly SourceRange[] = []): readonly string[] {
   const text = location.file.text.split(/\r?\n/);
+  for (const { start, end } of hidden) {
+    const line = text[start.line - 1] ?? '';
+    text[start.line - 1] = `${line.slice(0, start.column)}***${line.slice(end.column)}`;
+  }
   const first = location.ranges[0];
   if (first === undefined) return [location.file.filename];
   const start = Math.min(...location.ranges.map((range) => range.start.line));

@@ -8,5 +8,11 @@
  * systems it names; a *named context* takes the place of an image or a stage. Each instruction is a function
  * `(state, instruction, context) -> state` in `instructions/`. Parsing is `dockerfile/`'s work, checks are too.
  */
+export { checkDockerfile, checkText } from './checks/check-dockerfile.ts';
+export type { CheckInput, CheckReport } from './checks/check-dockerfile.ts';
+export { ruleUrl } from './checks/index.ts';
+export { CHECK_RULES } from './checks/rules.ts';
 export { dockerfileToLlb } from './convert.ts';
+export { listTargets, outlineOf } from './outline.ts';
+export type { ArgInfo, MountInfo, Outline, TargetInfo } from './outline.ts';
 export * from './types.ts';

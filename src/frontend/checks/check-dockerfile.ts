@@ -4,18 +4,14 @@ import type { Digest, SourceRange } from '../../contracts/index.ts';
 import { checkConfig, FILE_RULES, runRules, sortFindings } from '../../dockerfile/index.ts';
 import type { CheckConfig, Dockerfile, Finding } from '../../dockerfile/index.ts';
 import { convert } from '../convert.ts';
-import { buildArg, globalArgs } from '../global-args.ts';
-import { findTarget } from '../graph-checks.ts';
-import { reachable, triggersOf } from '../plan.ts';
+import { buildArg } from '../global-args.ts';
 import { normalizePlatform } from '../platform.ts';
-import { References } from '../references.ts';
-import { stageGraph } from '../stage-graph.ts';
-import type { StageGraph, StageNode, Step } from '../stage-graph.ts';
+import type { StageNode } from '../stage-graph.ts';
 import type { FrontendOptions, Resolver } from '../types.ts';
 import { ADVICE_RULES } from './advice/index.ts';
 import { BUILD_RULES } from './build/index.ts';
-import { viewBuild } from './index.ts';
 import type { BuildView } from './index.ts';
+import { offlineView } from './offline-view.ts';
 
 export interface CheckInput {
   readonly dockerfile: Dockerfile;
@@ -52,12 +48,10 @@ export async function checkDockerfile(input: CheckInput): Promise<CheckReport> {
   try {
     const config = withNames(checkConfig(dockerfile, buildArg(options, 'BUILDKIT_DOCKERFILE_CHECK')), input);
     findings.push(...runRules(FILE_RULES, dockerfile, config));
-    const graph = stageGraph(dockerfile, globalArgs(dockerfile, options), options);
-    const target = findTarget(graph, options.target);
-    const steps = allSteps(graph, dockerfile);
-    const view = viewFor({ ...input, options }, graph, target, steps);
+    const isAll = options.target === undefined || options.target === '';
+    const view = offlineView({ dockerfile, options, contextNames: input.contextNames, allStages: isAll });
     findings.push(...runRules(BUILD_RULES, view, config), ...runRules(ADVICE_RULES, view, config));
-    const targets = options.target === undefined || options.target === '' ? leaves(graph, steps) : [target];
+    const targets = isAll ? leaves(view) : [view.target.node];
     return { findings: sortFindings(findings), errors: await buildErrors(view, targets, findings) };
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
@@ -85,62 +79,8 @@ function withNames(config: CheckConfig, { skip = [], enable = [] }: CheckInput):
   };
 }
 
-/** What instructions name; one that names what cannot be is an error elsewhere, and names nothing here. */
-function allSteps(graph: StageGraph, { file }: Dockerfile): ReadonlyMap<StageNode, readonly Step[]> {
-  const names = new References(graph);
-  const steps = new Map<StageNode, readonly Step[]>();
-  for (const node of graph.stages) {
-    const own = node.stage.instructions.map((instruction): Step => {
-      const location = { file, ranges: [instruction.range] };
-      return (
-        tolerate(() => names.step(instruction, location, false)) ?? {
-          instruction,
-          sources: [],
-          location,
-          onBuild: false,
-        }
-      );
-    });
-    const triggers = tolerate(() =>
-      triggersOf(node, steps, new Map()).map((trigger) => names.step(trigger, node.location, true)),
-    );
-    steps.set(node, [...(triggers ?? []), ...own]);
-  }
-  return steps;
-}
-
-function tolerate<T>(make: () => T): T | undefined {
-  try {
-    return make();
-  } catch (error) {
-    if (error instanceof BuildError) return undefined;
-    throw error;
-  }
-}
-
-function viewFor(
-  { dockerfile, options, contextNames }: CheckInput,
-  graph: StageGraph,
-  target: StageNode,
-  steps: ReadonlyMap<StageNode, readonly Step[]>,
-): BuildView {
-  const needed = reachable(target, steps);
-  const isAll = options.target === undefined || options.target === '';
-  const stages = isAll ? graph.stages : graph.stages.filter((node) => needed.has(node));
-  return viewBuild({
-    dockerfile,
-    options,
-    globals: globalArgs(dockerfile, options),
-    graph,
-    target,
-    stages,
-    steps,
-    contextNames,
-  });
-}
-
 /** Stages that no other one needs, and the last. */
-function leaves(graph: StageGraph, steps: ReadonlyMap<StageNode, readonly Step[]>): readonly StageNode[] {
+function leaves({ graph, steps }: BuildView): readonly StageNode[] {
   const needed = new Set<unknown>();
   for (const node of graph.stages) {
     if (node.base !== undefined) needed.add(node.base);

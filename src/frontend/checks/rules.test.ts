@@ -33,7 +33,9 @@ async function example(rule: RuleInfo, text: string): Promise<string[]> {
   const { ignore = [], contextNames, basePlatform } = rule.doc;
   if (basePlatform !== undefined) {
     const [os = '', architecture = ''] = basePlatform.split('/');
-    const resolver = fakeResolver({ 'docker.io/library/alpine:latest': { os, architecture, rootfs: { type: 'layers', diff_ids: [] }, history: [{}] } });
+    const resolver = fakeResolver({
+      'docker.io/library/alpine:latest': { os, architecture, rootfs: { type: 'layers', diff_ids: [] }, history: [{}] },
+    });
     const isRight = text === rule.doc.good;
     const { warnings } = await convert(text, { resolver, ...(isRight && { buildPlatform: { os, architecture } }) });
     return warnings.map(({ rule: name }) => name);

@@ -41,6 +41,7 @@ function repair({ pairs }: EnvInstruction | LabelInstruction, escape: string): r
   const [pair] = pairs;
   if (pair === undefined || !PLAIN_KEY.test(pair.key.text)) return [];
   const { key, value } = pair;
+  if (key.range.end.line !== value.range.start.line) return [];
   const between = { start: key.range.end, end: value.range.start };
   const after = { start: value.range.end, end: value.range.end };
   if (!/[\s\u0085]/.test(value.text) || isQuoted(value.text, escape)) return [{ range: between, text: '=' }];

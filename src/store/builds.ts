@@ -103,8 +103,7 @@ export function createBuilds(db: Database): BuildsPart {
       if (data.length > LARGE_LIST) db.writeLater(PRUNE_LISTS, { bytes: LISTS_KEPT });
     },
     readContentList(content) {
-      const data =
-        lists.get(content) ?? db.get('SELECT data FROM content_list WHERE content = ?', content)?.['data'];
+      const data = lists.get(content) ?? db.get('SELECT data FROM content_list WHERE content = ?', content)?.['data'];
       return data instanceof Uint8Array ? decodeContentList(data) : undefined;
     },
   };

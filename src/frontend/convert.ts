@@ -9,7 +9,7 @@ import type { Base } from './bases.ts';
 import { checkBuild, viewBuild, warningOf } from './checks/index.ts';
 import type { BuildView } from './checks/index.ts';
 import { narrowSources, pathRecorder } from './build-context.ts';
-import { EMPTY_ENV, setEnv, splitEnv } from './env.ts';
+import { EMPTY_ENV, splitEnv } from './env.ts';
 import type { Env } from './env.ts';
 import { buildArg, globalArgs, sourceDateEpoch } from './global-args.ts';
 import { findTarget } from './graph-checks.ts';
@@ -163,7 +163,13 @@ function startState(
 
 /** What the image sets goes before what ARG set in the stage below. */
 function withImageEnv(env: Env, image: ImageConfig): Env {
-  return (image.config?.Env ?? []).reduce((all, entry) => setEnv(all, ...splitEnv(entry)), env);
+  const all = new Map(env);
+  for (const entry of image.config?.Env ?? []) {
+    const [name, value] = splitEnv(entry);
+    all.delete(name);
+    all.set(name, value);
+  }
+  return all;
 }
 
 function hasPath(image: ImageConfig): boolean {

@@ -183,8 +183,7 @@ function isContext(name: string, options: FrontendOptions): boolean {
   }
 }
 
-/** Whether a step of another stage names the stage. */
-export function isUsed(node: GraphNode, steps: ReadonlyMap<StageNode, readonly Step[]>): boolean {
+function isUsed(node: GraphNode, steps: ReadonlyMap<StageNode, readonly Step[]>): boolean {
   for (const [user, own] of steps) {
     if (user !== node && own.some(({ sources }) => sources.includes(node))) return true;
   }

@@ -1,56 +1,68 @@
 import { describe, expect, it } from 'vitest';
-import { FILE_RULES, parseDockerfile } from '../../dockerfile/index.ts';
 import type { RuleInfo } from '../../dockerfile/index.ts';
-import { AMD64, convert, fakeResolver } from '../testing.ts';
-import type { FrontendOptions } from '../types.ts';
-import { ADVICE_RULES } from './advice/index.ts';
-import { BUILD_RULES } from './build/index.ts';
-import { checkDockerfile } from './check-dockerfile.ts';
-import type { CheckInput } from './check-dockerfile.ts';
+import { convert, fakeResolver } from '../testing.ts';
+import { CHECK_RULES } from './rules.ts';
+import { checkFile } from './testing.ts';
 
-const RULES: readonly RuleInfo[] = [...FILE_RULES, ...BUILD_RULES, ...ADVICE_RULES];
-
-export const OPTIONS: FrontendOptions = {
-  buildArgs: {},
-  labels: {},
-  targetPlatform: AMD64,
-  buildPlatform: AMD64,
-  contexts: {},
-  context: { kind: 'local', sourceName: 'context', excludes: [] },
-  network: 'sandbox',
-  noCache: false,
-  extraHosts: [],
-  ulimits: [],
-  pull: false,
-};
-
-async function rulesOf(text: string, input: Partial<CheckInput> = {}): Promise<string[]> {
-  const { findings, errors } = await checkDockerfile({ dockerfile: parseDockerfile(text), options: OPTIONS, ...input });
-  return [...findings.map(({ rule }) => rule.name), ...errors.map(({ message }) => `error: ${message}`)];
-}
-
-async function example(rule: RuleInfo, text: string): Promise<string[]> {
-  const { ignore = [], contextNames, basePlatform } = rule.doc;
+async function example(rule: RuleInfo, text: string): Promise<readonly string[]> {
+  const { ignore, contextNames, basePlatform } = rule.doc;
   if (basePlatform !== undefined) {
     const [os = '', architecture = ''] = basePlatform.split('/');
-    const resolver = fakeResolver({
-      'docker.io/library/alpine:latest': { os, architecture, rootfs: { type: 'layers', diff_ids: [] }, history: [{}] },
-    });
-    const isRight = text === rule.doc.good;
-    const { warnings } = await convert(text, { resolver, ...(isRight && { buildPlatform: { os, architecture } }) });
+    const image = { os, architecture, rootfs: { type: 'layers' as const, diff_ids: [] }, history: [{}] };
+    const resolver = fakeResolver({ 'docker.io/library/alpine:latest': image });
+    const buildPlatform = text === rule.doc.good ? { os, architecture } : { os, architecture: 'amd64' };
+    const { warnings } = await convert(text, { resolver, buildPlatform });
     return warnings.map(({ rule: name }) => name);
   }
-  return rulesOf(text, {
-    options: { ...OPTIONS, context: { kind: 'local', sourceName: 'context', excludes: ignore } },
-    contextNames: contextNames === undefined ? undefined : new Set(contextNames),
-  });
+  const names = contextNames === undefined ? undefined : new Set(contextNames);
+  const { findings, errors } = await checkFile(text, { ignore, contextNames: names });
+  return [...findings.map((finding) => finding.rule.name), ...errors.map(({ message }) => message)];
 }
 
-describe.each(RULES.map((rule) => [rule.name, rule] as const))('the example of %s', (name, rule) => {
+describe.each(CHECK_RULES.map((rule) => [rule.name, rule] as const))('the example of %s', (name, rule) => {
   it('shows the rule, where it is wrong', async () => {
     expect(await example(rule, rule.doc.bad)).toContain(name);
   });
+
   it('shows nothing at all, where it is right', async () => {
     expect(await example(rule, rule.doc.good)).toEqual([]);
+  });
+});
+
+describe('the table of rules', () => {
+  it('has every rule of BuildKit 0.32 by its own name', () => {
+    expect(CHECK_RULES.filter(({ origin }) => origin === 'buildkit').map(({ name }) => name)).toEqual([
+      'ConsistentInstructionCasing',
+      'CopyIgnoredFile',
+      'DuplicateStageName',
+      'ExposeInvalidFormat',
+      'ExposeProtoCasing',
+      'FromAsCasing',
+      'FromPlatformFlagConstDisallowed',
+      'InvalidBaseImagePlatform',
+      'InvalidDefaultArgInFrom',
+      'InvalidDefinitionDescription',
+      'JSONArgsRecommended',
+      'LegacyKeyValueFormat',
+      'MaintainerDeprecated',
+      'MultipleInstructionsDisallowed',
+      'NoEmptyContinuation',
+      'RedundantTargetPlatform',
+      'ReservedStageName',
+      'SecretsUsedInArgOrEnv',
+      'StageNameCasing',
+      'UndefinedArgInFrom',
+      'UndefinedVar',
+      'WorkdirRelativePath',
+    ]);
+  });
+
+  it('has each name once', () => {
+    expect(new Set(CHECK_RULES.map(({ name }) => name)).size).toBe(CHECK_RULES.length);
+  });
+
+  it('leaves off what BuildKit calls experimental, and what is a matter of taste', () => {
+    const off = CHECK_RULES.filter((rule) => rule.default === 'off').map(({ name }) => name);
+    expect(off).toEqual(['InvalidDefinitionDescription', 'UnpinnedBaseImage']);
   });
 });

@@ -213,5 +213,7 @@ export function isStepOf<N extends Instruction['name']>(
 
 /** The stages that a stage stands on and itself, bottom first. */
 export function chainOf(stage: StageView): readonly StageView[] {
-  return stage.below === undefined ? [stage] : [...chainOf(stage.below), stage];
+  const chain: StageView[] = [];
+  for (let at: StageView | undefined = stage; at !== undefined; at = at.below) chain.push(at);
+  return chain.reverse();
 }

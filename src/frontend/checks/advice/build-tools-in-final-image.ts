@@ -1,7 +1,7 @@
 import type { CommandForm, Report, Rule } from '../../../dockerfile/index.ts';
 import { imageName } from '../known-images.ts';
-import { isStepOf, stepsOf } from '../view.ts';
-import type { BuildView, StepView } from '../view.ts';
+import { stepsOf } from '../view.ts';
+import type { BuildView } from '../view.ts';
 import { runCommands } from './commands.ts';
 import type { Command } from './commands.ts';
 import { isBuild, systemInstall, systemRemoval, virtualName } from './packages.ts';
@@ -99,9 +99,10 @@ function* installedTools(view: BuildView, program: readonly string[]): Iterable<
   const all = runs.flatMap((step) => runCommands(step));
   const runsTool = (program[0] ?? '').replace(/^.*\//, '');
   if (!all.some(isBuild) || TOOLS.test(runsTool)) return;
-  for (const step of runs) {
+  const lastBuild = runs.findLastIndex((step) => runCommands(step).some(isBuild));
+  for (const step of runs.slice(0, lastBuild + 1)) {
     const left = toolsLeft(runCommands(step));
-    if (left.length === 0 || !isUsedLater(step, view)) continue;
+    if (left.length === 0) continue;
     yield {
       message: `${left.slice(0, 3).join(', ')} ${left.length === 1 ? 'stays' : 'stay'} in the image, where only the build needs ${left.length === 1 ? 'it' : 'them'}`,
       hint: `install and build in a stage of its own, FROM ${view.image[0]?.node.baseName ?? 'image'} AS build, and take the results with COPY --from=build; or remove the tools in the same RUN`,
@@ -115,16 +116,13 @@ function toolsLeft(commands: readonly Command[]): readonly string[] {
   const left: string[] = [];
   for (const [i, command] of commands.entries()) {
     const tools = systemInstall(command)?.packages.filter((name) => TOOLS.test(name)) ?? [];
-    const removed = commands.slice(i + 1).flatMap(systemRemoval);
+    const after = commands.slice(i + 1);
+    // All that nobody asked for by hand goes with the purge.
+    if (after.some(({ program, args }) => program === 'apt-mark' && args[0] === 'auto')) continue;
+    const removed = after.flatMap(systemRemoval);
     const virtual = virtualName(command);
     if (virtual !== undefined && removed.includes(virtual)) continue;
     left.push(...tools.filter((name) => !removed.includes(name)));
   }
   return left;
-}
-
-/** Something is built in the same RUN or a later one. */
-function isUsedLater(step: StepView, { image }: BuildView): boolean {
-  const steps = image.flatMap((stage) => stage.steps);
-  return steps.slice(steps.indexOf(step)).some((later) => isStepOf(later, 'RUN') && runCommands(later).some(isBuild));
 }

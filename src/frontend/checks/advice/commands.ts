@@ -14,8 +14,17 @@ const SHELL = /(?:^|\/)(?:ba|da|a|z)?sh$/;
 /** A script that runs a script that ... */
 const MAX_DEPTH = 4;
 
+/** Several rules ask for the same. */
+const parsed = new WeakMap<RunInstruction, readonly Command[]>();
+
 /** The commands of a RUN: shell form, exec form, scripts in heredocs. */
 export function runCommands({ instruction }: StepView<RunInstruction>): readonly Command[] {
+  const known = parsed.get(instruction) ?? readCommands(instruction);
+  parsed.set(instruction, known);
+  return known;
+}
+
+function readCommands(instruction: RunInstruction): readonly Command[] {
   const { command, heredocs } = instruction;
   if (command.form === 'exec') return unwrap(command.args, 0);
   const [first] = heredocs;

@@ -26,37 +26,63 @@ export const copyFromMissingPath: Rule<BuildView> = {
     good: 'FROM golang AS build\nWORKDIR /src\nRUN go build -o /out/server ./cmd/server\nFROM alpine\nCOPY --from=build /out/server /usr/bin/',
   },
   *check(view): Iterable<Report> {
+    const known = new Map<StageView, StagePaths>();
     for (const step of stepsOf(view.stages, 'COPY')) {
       const source = view.stages.find(({ node }) => node === step.sources[0]);
       if (source === undefined || step.onBuild) continue;
+      const paths = known.get(source) ?? pathsOf(source, view);
+      known.set(source, paths);
       for (const word of step.instruction.sources) {
         if (word.kind !== 'path') continue;
         const path = absolutePath('/', stepText(step, word, view));
         if (path === '/' || path.includes('$') || hasWildcard(path)) continue;
-        const wrong = problemOf(path, source, view);
+        const wrong = problemOf(path, source, paths);
         if (wrong !== undefined) yield { ...wrong, place: step, range: word.range };
       }
     }
   },
 };
 
-function problemOf(path: string, source: StageView, view: BuildView): Pick<Report, 'message' | 'hint'> | undefined {
+/** What is known of the paths of a stage. */
+interface StagePaths {
+  /** All that it can hold, each with what is below; undefined when it may hold anything. */
+  readonly held: readonly string[] | undefined;
+  /** Paths that its instructions name. */
+  readonly named: ReadonlySet<string>;
+  /** Every name in its instructions. */
+  readonly words: ReadonlySet<string>;
+}
+
+function pathsOf(source: StageView, view: BuildView): StagePaths {
+  const held = heldPaths(source, view);
+  if (held !== undefined || source.root === 'context') return { held, named: new Set(), words: new Set() };
+  const steps = chainOf(source).flatMap((below) => below.steps);
+  return {
+    held,
+    named: new Set(steps.flatMap((step) => namedPaths(step, view))),
+    words: new Set(steps.flatMap(wordsOf)),
+  };
+}
+
+function problemOf(
+  path: string,
+  source: StageView,
+  { held, named, words }: StagePaths,
+): Pick<Report, 'message' | 'hint'> | undefined {
   const { name } = source.node;
-  const holds = heldPaths(source, view);
-  if (holds !== undefined) {
-    if (holds.some((held) => isWithin(path, held) || isWithin(held, path))) return undefined;
-    const near = nearest(path, holds);
+  if (held !== undefined) {
+    if (held.some((other) => isWithin(path, other) || isWithin(other, path))) return undefined;
+    const near = nearest(path, held);
     return {
-      message: `stage ${name} never has ${path}: it stands on scratch and holds ${holds.length === 0 ? 'nothing' : holds.slice(0, 3).join(', ')}`,
+      message: `stage ${name} never has ${path}: it stands on scratch and holds ${held.length === 0 ? 'nothing' : held.slice(0, 3).join(', ')}`,
       hint: near === undefined ? 'name a path that the stage copies' : `did you mean ${near}?`,
     };
   }
-  const meant = source.root === 'context' ? undefined : slipOf(path, source, view);
+  const meant = slipOf(path, named, words);
   if (meant === undefined) return undefined;
   return { message: `nothing in stage ${name} makes ${path}`, hint: `did you mean ${meant}?` };
 }
 
-/** All that a stage can hold, each with what is below; undefined when it may hold anything. */
 function heldPaths(stage: StageView, view: BuildView): readonly string[] | undefined {
   if (stage.root !== 'scratch') return undefined;
   const held: string[] = [];
@@ -79,12 +105,10 @@ function heldPaths(stage: StageView, view: BuildView): readonly string[] | undef
 }
 
 /** A path of the stage that differs in one name by one letter, where the stage never mentions the name as it is written. */
-function slipOf(path: string, stage: StageView, view: BuildView): string | undefined {
-  const steps = chainOf(stage).flatMap((below) => below.steps);
-  const known = new Set(steps.flatMap((step) => namedPaths(step, view)));
+function slipOf(path: string, named: ReadonlySet<string>, words: ReadonlySet<string>): string | undefined {
   const wanted = path.slice(1).split('/');
-  if ([...known].some((other) => isWithin(other, path))) return undefined;
-  for (const other of known) {
+  if ([...named].some((other) => isWithin(other, path))) return undefined;
+  for (const other of named) {
     const parts = other.slice(1).split('/');
     const at = parts.findIndex((part, i) => wanted[i] !== part);
     const right = parts[at];
@@ -92,7 +116,7 @@ function slipOf(path: string, stage: StageView, view: BuildView): string | undef
     if (right === undefined || written === undefined || !isLikelySlip(written, right)) continue;
     if (at === 0 && SYSTEM_DIRECTORIES.has(written)) continue;
     const isSameAfter = wanted.slice(at + 1).every((part, i) => (parts[at + 1 + i] ?? part) === part);
-    if (!isSameAfter || steps.some((step) => mentions(step, written))) continue;
+    if (!isSameAfter || words.has(written)) continue;
     return `/${[...wanted.slice(0, at), right, ...wanted.slice(at + 1)].join('/')}`;
   }
   return undefined;
@@ -131,10 +155,7 @@ function namedPaths(step: StepView, view: BuildView): readonly string[] {
   );
 }
 
-function mentions({ instruction }: StepView, name: string): boolean {
-  const text =
-    instruction.name === 'RUN'
-      ? instruction.original + instruction.heredocs.map(({ content }) => content).join('\n')
-      : instruction.original;
-  return text.split(/[^\w.@+-]+/).includes(name);
+function wordsOf({ instruction }: StepView): readonly string[] {
+  const bodies = instruction.name === 'RUN' ? instruction.heredocs.map(({ content }) => content) : [];
+  return [instruction.original, ...bodies].flatMap((text) => text.split(/[^\w.@+-]+/));
 }

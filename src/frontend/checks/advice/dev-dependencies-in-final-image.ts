@@ -1,6 +1,6 @@
 import { absolutePath } from '../../paths.ts';
 import type { Report, Rule, RunInstruction } from '../../../dockerfile/index.ts';
-import { chainOf, isStepOf, stepsOf, stepText } from '../view.ts';
+import { chainOf, stepsOf, stepText } from '../view.ts';
 import type { BuildView, StageView, StepView } from '../view.ts';
 import { runCommands } from './commands.ts';
 import type { Command } from './commands.ts';
@@ -72,8 +72,9 @@ export const devDependenciesInFinalImage: Rule<BuildView> = {
   },
   *check(view): Iterable<Report> {
     if (!isApplication(view)) return;
-    for (const step of stepsOf(view.image, 'RUN')) {
-      const install = devInstall(step, view.image);
+    const prunes = lastPrunes(view.image);
+    for (const [at, step] of [...stepsOf(view.image, 'RUN')].entries()) {
+      const install = devInstall(step, at, prunes);
       if (install === undefined) continue;
       const flag = MANAGERS[install.manager]?.flag ?? '';
       yield {
@@ -98,20 +99,31 @@ function isApplication({ image }: BuildView): boolean {
   );
 }
 
-/** An installation of a RUN that leaves nothing out and is not pruned afterwards. */
-function devInstall(step: StepView<RunInstruction>, stages: readonly StageView[]): ProjectInstall | undefined {
+/** An installation of a RUN that leaves nothing out and is not pruned in that RUN or later. */
+function devInstall(
+  step: StepView<RunInstruction>,
+  at: number,
+  prunes: ReadonlyMap<Manager, number>,
+): ProjectInstall | undefined {
   const found = runCommands(step).flatMap((command) => projectInstall(command) ?? []);
   return found.find((install) => {
     const manager = MANAGERS[install.manager];
     if (manager === undefined || manager.leaves(install.command.args)) return false;
     if (step.env.get('NODE_ENV') === 'production' && manager.directory === 'node_modules') return false;
     if (/NODE_ENV=production/.test(step.instruction.original) || step.env.has('COMPOSER_NO_DEV')) return false;
-    const steps = stages.flatMap((stage) => stage.steps);
-    const later = steps
-      .slice(steps.indexOf(step))
-      .flatMap((other) => (isStepOf(other, 'RUN') ? runCommands(other) : []));
-    return !later.some((command) => isPruned(command, manager));
+    return (prunes.get(manager) ?? -1) < at;
   });
+}
+
+/** By manager, the number of the last RUN that takes dependencies of development away. */
+function lastPrunes(stages: readonly StageView[]): ReadonlyMap<Manager, number> {
+  const last = new Map<Manager, number>();
+  for (const [at, step] of [...stepsOf(stages, 'RUN')].entries()) {
+    for (const manager of Object.values(MANAGERS)) {
+      if (runCommands(step).some((command) => isPruned(command, manager))) last.set(manager, at);
+    }
+  }
+  return last;
 }
 
 function isPruned(command: Command, { prunes, directory }: Manager): boolean {
@@ -125,8 +137,9 @@ function* copiedFromStages(view: BuildView): Iterable<Report> {
     const source = view.stages.find(({ node }) => node === step.sources[0]);
     if (source === undefined || view.image.includes(source)) continue;
     const chain = chainOf(source);
-    for (const run of stepsOf(chain, 'RUN')) {
-      const install = devInstall(run, chain);
+    const prunes = lastPrunes(chain);
+    for (const [at, run] of [...stepsOf(chain, 'RUN')].entries()) {
+      const install = devInstall(run, at, prunes);
       const manager = install === undefined ? undefined : MANAGERS[install.manager];
       if (install === undefined || manager === undefined || run.workdir === undefined) continue;
       const packages = absolutePath(run.workdir, manager.directory);

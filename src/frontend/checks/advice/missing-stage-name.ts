@@ -1,5 +1,5 @@
 import type { Report, Rule } from '../../../dockerfile/index.ts';
-import { couldMeanStage, isUsed } from '../../graph-checks.ts';
+import { couldMeanStage } from '../../graph-checks.ts';
 import type { ExternalNode, StageNode } from '../../stage-graph.ts';
 import type { BuildView } from '../view.ts';
 
@@ -24,12 +24,14 @@ export const missingStageName: Rule<BuildView> = {
     );
     const names = new Set(unknown.map(({ source }) => source.name.toLowerCase()));
     const first = new Set<string>();
+    const free = unnamedStages(view);
     for (const { stage, step, source } of unknown) {
       const name = source.name.toLowerCase();
-      const unnamed = unnamedStages(stage.node, view);
-      const meant = unnamed.at(-1);
-      if (meant === undefined || first.has(name)) continue;
+      if (first.has(name)) continue;
       first.add(name);
+      const unnamed = free.filter(({ index }) => index < stage.node.index);
+      const meant = unnamed.at(-1);
+      if (meant === undefined) continue;
       const at = meant.stage.from;
       const isCertain = unnamed.length === 1 && names.size === 1 && !isNameTaken(name, view);
       yield {
@@ -54,10 +56,10 @@ function isUnknown({ name }: ExternalNode, { options }: BuildView): boolean {
   return /^[a-z]/i.test(name) && couldMeanStage(name, options);
 }
 
-function unnamedStages(user: StageNode, { graph, target, steps }: BuildView): readonly StageNode[] {
-  return graph.stages.filter(
-    (node) => node.stage.name === undefined && node.index < user.index && node !== target.node && !isUsed(node, steps),
-  );
+/** Stages without a name that nothing uses by their number. */
+function unnamedStages({ graph, target, steps }: BuildView): readonly StageNode[] {
+  const used = new Set([...steps.values()].flatMap((own) => own.flatMap(({ sources }) => sources)));
+  return graph.stages.filter((node) => node.stage.name === undefined && node !== target.node && !used.has(node));
 }
 
 /** With the name, a FROM of the file would mean the stage. */

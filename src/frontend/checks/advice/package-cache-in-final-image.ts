@@ -1,5 +1,5 @@
 import type { Report, Rule, RunInstruction } from '../../../dockerfile/index.ts';
-import { isStepOf, stepMounts, stepsOf } from '../view.ts';
+import { stepMounts, stepsOf } from '../view.ts';
 import type { BuildView, StepView } from '../view.ts';
 import { runCommands } from './commands.ts';
 import type { Command } from './commands.ts';
@@ -7,7 +7,7 @@ import { projectInstall, systemInstall } from './packages.ts';
 
 /** A package manager, what it leaves behind, and what says that it does not. */
 interface CacheKind {
-  readonly what: string;
+  readonly message: string;
   installs(command: Command): boolean;
   /** A command of the same RUN that leaves nothing. */
   cleans(command: Command): boolean;
@@ -25,21 +25,21 @@ const removes =
 
 const KINDS: readonly CacheKind[] = [
   {
-    what: 'the package lists of apt, in /var/lib/apt/lists,',
+    message: 'the package lists of apt, in /var/lib/apt/lists, end up in the image',
     installs: (command) => systemInstall(command)?.manager === 'apt',
     cleans: removes(/^\/var\/lib\/apt/),
     mount: /^\/var\/(?:lib\/apt|lib)?(?:\/|$)/,
     hint: 'end the RUN with && rm -rf /var/lib/apt/lists/*, or give it --mount=type=cache,target=/var/lib/apt,sharing=locked --mount=type=cache,target=/var/cache/apt,sharing=locked',
   },
   {
-    what: 'the index of apk, in /var/cache/apk,',
+    message: 'the index of apk, in /var/cache/apk, ends up in the image',
     installs: (command) => systemInstall(command)?.manager === 'apk' && !command.args.includes('--no-cache'),
     cleans: removes(/^\/var\/cache/),
     mount: /\/apk/,
     hint: 'write apk add --no-cache',
   },
   {
-    what: 'the cache of dnf',
+    message: 'the cache of dnf ends up in the image',
     installs: (command) => systemInstall(command)?.manager === 'dnf',
     cleans: (command) =>
       removes(/^\/var\/cache/)(command) || (/dnf$|^yum$/.test(command.program) && command.args.includes('clean')),
@@ -47,7 +47,7 @@ const KINDS: readonly CacheKind[] = [
     hint: 'end the RUN with && dnf clean all, or give it --mount=type=cache,target=/var/cache/dnf',
   },
   {
-    what: 'the cache of pip, in ~/.cache/pip,',
+    message: 'the cache of pip, in ~/.cache/pip, ends up in the image',
     installs: (command) => isPip(command) && !command.args.includes('--no-cache-dir'),
     cleans: (command) =>
       removes(/\.cache/)(command) || (/^pip3?$/.test(command.program) && command.args.includes('purge')),
@@ -56,7 +56,7 @@ const KINDS: readonly CacheKind[] = [
     hint: 'write pip install --no-cache-dir, or give the RUN --mount=type=cache,target=/root/.cache/pip',
   },
   {
-    what: 'the cache of npm, in ~/.npm,',
+    message: 'the cache of npm, in ~/.npm, ends up in the image',
     installs: (command) =>
       projectInstall(command)?.manager === 'npm' && !command.args.some((arg) => arg.startsWith('--cache')),
     cleans: (command) => removes(/\.npm/)(command) || (command.program === 'npm' && command.args.includes('clean')),
@@ -82,14 +82,7 @@ export const packageCacheInFinalImage: Rule<BuildView> = {
       const commands = runCommands(step);
       for (const kind of KINDS) {
         if (!commands.some((command) => kind.installs(command)) || keepsOut(kind, step, commands, view)) continue;
-        yield {
-          message: `${kind.what} ends up in the image`.replace(
-            /^the package lists(.*) ends/,
-            'the package lists$1 end',
-          ),
-          hint: kind.hint,
-          place: step,
-        };
+        yield { message: kind.message, hint: kind.hint, place: step };
       }
     }
   },
@@ -114,9 +107,4 @@ function keepsOut(
 function isPip({ program, args }: Command): boolean {
   const words = /^python3?$/.test(program) && args[0] === '-m' ? args.slice(1) : [program, ...args];
   return /^pip3?$/.test(words[0] ?? '') && words.slice(1).find((word) => !word.startsWith('-')) === 'install';
-}
-
-/** For other rules: whether a step is a RUN at all. */
-export function isRun(step: StepView): step is StepView<RunInstruction> {
-  return isStepOf(step, 'RUN');
 }

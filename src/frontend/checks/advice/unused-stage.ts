@@ -1,4 +1,5 @@
 import type { Report, Rule } from '../../../dockerfile/index.ts';
+import { couldMeanStage } from '../../graph-checks.ts';
 import { reachable } from '../../plan.ts';
 import type { StageNode } from '../../stage-graph.ts';
 import type { BuildView } from '../view.ts';
@@ -23,10 +24,11 @@ export const unusedStage: Rule<BuildView> = {
     // The last stage is the target of a plain build, whatever is checked now.
     const last = graph.stages.at(-1);
     const ofLast = last === undefined ? new Set() : reachable(last, steps);
+    const used = usedStages(view);
     for (const node of graph.stages) {
       if (needed.has(node) || ofLast.has(node)) continue;
-      const isUsed = graph.stages.some((other) => other !== node && reachable(other, steps).has(node));
-      if (isUsed || isTarget(node)) continue;
+      // Which of its names is meant, MissingStageName says.
+      if (used.has(node) || isTarget(node) || (node.stage.name === undefined && namesUnknownStage(view))) continue;
       yield {
         message: `the target ${view.target.node.name} does not need stage ${node.name}`,
         hint: `remove it, or say what it is for in a comment above: # ${node.stage.name ?? 'name'} what it is`,
@@ -35,6 +37,25 @@ export const unusedStage: Rule<BuildView> = {
     }
   },
 };
+
+/** Those that another one stands on or takes from. */
+function usedStages({ graph, steps }: BuildView): ReadonlySet<unknown> {
+  const used = new Set<unknown>();
+  for (const node of graph.stages) {
+    used.add(node.base);
+    for (const { sources } of steps.get(node) ?? [])
+      for (const source of sources) if (source !== node) used.add(source);
+  }
+  return used;
+}
+
+function namesUnknownStage({ steps, options }: BuildView): boolean {
+  return [...steps.values()].some((own) =>
+    own.some(({ sources }) =>
+      sources.some((source) => source.kind === 'external' && couldMeanStage(source.name, options)),
+    ),
+  );
+}
 
 function isTarget({ stage }: StageNode): boolean {
   const { name, from } = stage;

@@ -38,9 +38,12 @@ function* reportStep(
     const word: Word = source;
     const path = stepText(step, word, view);
     if (/^[a-z+]+:\/\/|^git@/i.test(path) || path.includes('$') || !isIgnored(path, matcher)) continue;
+    const isRoot = relative(path) === '';
     yield {
-      message: `.dockerignore excludes ${path}, which ${step.instruction.name} wants`,
-      hint: `take the pattern out of .dockerignore, or add a line !${relative(path)} after it`,
+      message: `.dockerignore excludes ${isRoot ? 'all of the build context' : path}, which ${step.instruction.name} wants`,
+      hint: isRoot
+        ? 'add a line with ! and a path to .dockerignore for everything that is needed'
+        : `take the pattern out of .dockerignore, or add a line !${relative(path)} after it`,
       place: step,
       range: step.onBuild ? undefined : word.range,
     };
@@ -65,10 +68,16 @@ function excludesAll({ negated, pattern }: IgnorePattern): boolean {
 
 /** Whether a negated pattern could take in something at or below the source; beyond its first wildcard, anything. */
 function mayReinclude({ pattern }: IgnorePattern, source: string): boolean {
-  const parts = unescape(pattern.slice(1)).split('/');
+  const negated = beforeWildcard(unescape(pattern.slice(1)));
+  const copied = beforeWildcard(source);
+  return isAtOrBelow(negated.path, copied.path) || (negated.isCut && isAtOrBelow(copied.path, negated.path));
+}
+
+/** Up to the first part with a wildcard. */
+function beforeWildcard(path: string): { readonly path: string; readonly isCut: boolean } {
+  const parts = path.split('/');
   const wild = parts.findIndex((part) => /[*?[]/.test(part));
-  const prefix = (wild < 0 ? parts : parts.slice(0, wild)).join('/');
-  return isAtOrBelow(prefix, source) || (wild >= 0 && isAtOrBelow(source, prefix));
+  return { path: (wild < 0 ? parts : parts.slice(0, wild)).join('/'), isCut: wild >= 0 };
 }
 
 function unescape(pattern: string): string {

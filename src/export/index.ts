@@ -11,7 +11,14 @@
  *
  * Not here: how a layer is packed (`image/`), the distribution protocol (`registry/`).
  */
+export { parseCsv } from './csv.ts';
 export { createExporter } from './create-exporter.ts';
 export type { ExporterSurroundings } from './create-exporter.ts';
 export * from './output-spec.ts';
 export { parseOutput } from './parse-output.ts';
+export type { LocalWriter } from './local-writer.ts';
+export type { Sink } from './sink.ts';
+
+/** For engines that get finished bytes: where files and archives go. Loaded when they are needed. */
+export const loadSinks = async () => await import('./sink.ts');
+export const loadLocalWriter = async () => (await import('./local-writer.ts')).LocalWriter;

@@ -3,7 +3,7 @@
  * descriptor, and nothing is followed. As BuildKit's local exporter does (fsutil, DiskWriter): modes and times are kept,
  * the owner is who runs the build, what is in the way of an entry of another type goes, all else stays.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, constants, fchmodSync, openSync, readSync, writeSync } from 'node:fs';
 import { BuildError } from '../contracts/index.ts';
 import type { ContentLocation, DirectoryEntry, FileEntry, NodeEntry, TreePath } from '../contracts/index.ts';
@@ -20,6 +20,8 @@ const CHUNK = 1 << 20;
 export class LocalWriter {
   readonly #root: ConfinedRoot;
   readonly #epoch: number | undefined;
+  #staging: string | undefined;
+  #stagedFiles = 0;
   readonly #directories: { readonly path: TreePath; readonly entry: DirectoryEntry }[] = [];
 
   /**
@@ -33,21 +35,45 @@ export class LocalWriter {
 
   /** Parents come before what is in them. Returns bytes written. */
   write(path: TreePath, entry: NodeEntry, location: ContentLocation | undefined): number {
-    const there = this.#root.lstat(path);
     if (entry.type === 'directory') {
+      const there = this.#root.lstat(path);
       if (there !== undefined && there.type !== 'directory') this.#root.unlink(path);
       if (there?.type !== 'directory') this.#root.mkdir(path, 0o700);
       this.#directories.push({ path, entry });
       return 0;
     }
     if (entry.type === 'socket') return 0;
-    if (there?.type === 'directory') this.#removeTree(path);
-    else if (there !== undefined) this.#root.unlink(path);
+    this.#clear(path);
     if (entry.type === 'file') return this.#writeFile(path, entry, location);
     if (entry.type === 'symlink') this.#root.symlink(entry.target, path);
     else if (!this.#makeNode(path, entry)) return 0;
     this.#root.utimens(path, this.#epoch ?? entry.mtime, this.#epoch === undefined ? entry.mtimeNsec : 0);
     return 0;
+  }
+
+  /**
+   * A new file below the destination that has no name yet, for contents that come bit by bit; `adopt` gives it one. The
+   * caller closes `fd`.
+   */
+  stage(): { readonly fd: number; readonly staged: TreePath } {
+    if (this.#staging === undefined) {
+      this.#staging = `.slipway-${randomBytes(6).toString('hex')}`;
+      this.#root.mkdir(this.#staging, 0o700);
+    }
+    const staged = `${this.#staging}/${this.#stagedFiles++}`;
+    return { fd: this.#root.open(staged, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600), staged };
+  }
+
+  /** Makes a staged file the entry of this path. */
+  adopt(path: TreePath, entry: FileEntry, staged: TreePath): void {
+    this.#clear(path);
+    const fd = this.#root.open(staged, constants.O_WRONLY);
+    try {
+      this.#finishFile(fd, entry);
+    } finally {
+      closeSync(fd);
+    }
+    this.#root.rename(staged, path);
   }
 
   /** Removes what is not among `kept`. */
@@ -57,14 +83,22 @@ export class LocalWriter {
 
   /** Modes and times of directories, which change while they are filled. */
   finish(): void {
+    this.#removeStaging();
     for (const { path, entry } of this.#directories.reverse()) {
       this.#root.chmod(path, entry.mode);
       this.#root.utimens(path, this.#epoch ?? entry.mtime, this.#epoch === undefined ? entry.mtimeNsec : 0);
     }
   }
 
+  /** Leaves nothing behind that has no name. */
   close(): void {
+    this.#removeStaging();
     this.#root.close();
+  }
+
+  #removeStaging(): void {
+    if (this.#staging !== undefined && this.#root.lstat(this.#staging) !== undefined) this.#removeTree(this.#staging);
+    this.#staging = undefined;
   }
 
   #writeFile(path: TreePath, entry: FileEntry, location: ContentLocation | undefined): number {
@@ -75,13 +109,24 @@ export class LocalWriter {
     const fd = this.#root.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
       if (location !== undefined) copyBytes(fd, entry, location);
-      for (const [name, value] of entry.xattrs ?? []) tryXattr(fd, name, value);
-      fchmodSync(fd, entry.mode);
-      futimensNs(fd, this.#epoch ?? entry.mtime, this.#epoch === undefined ? entry.mtimeNsec : 0);
+      this.#finishFile(fd, entry);
     } finally {
       closeSync(fd);
     }
     return entry.size;
+  }
+
+  #finishFile(fd: number, entry: FileEntry): void {
+    for (const [name, value] of entry.xattrs ?? []) tryXattr(fd, name, value);
+    fchmodSync(fd, entry.mode);
+    futimensNs(fd, this.#epoch ?? entry.mtime, this.#epoch === undefined ? entry.mtimeNsec : 0);
+  }
+
+  /** Takes away what is in the way of something that is no directory. */
+  #clear(path: TreePath): void {
+    const there = this.#root.lstat(path);
+    if (there?.type === 'directory') this.#removeTree(path);
+    else if (there !== undefined) this.#root.unlink(path);
   }
 
   /** False when only root could, and we are not: everything else of the result is of use all the same. */

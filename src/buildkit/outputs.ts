@@ -1,0 +1,108 @@
+/** Words of `-o` and `-t` for a daemon: its exporters take attributes as they are written; what comes back lands here. */
+import { resolve } from 'node:path';
+import { BuildError } from '../contracts/index.ts';
+import { parseCsv } from '../export/index.ts';
+
+/** One export of a build. */
+export interface RemoteOutput {
+  /** BuildKit's exporter and its attributes. */
+  readonly type: string;
+  readonly attrs: Readonly<Record<string, string>>;
+  /** What the daemon sends us; undefined where it keeps or pushes the result itself. */
+  readonly receive: Receive | undefined;
+}
+
+export type Receive =
+  | { readonly kind: 'directory'; readonly dest: string; readonly removeOthers: boolean }
+  | { readonly kind: 'file'; readonly dest: string }
+  | { readonly kind: 'stdout' }
+  | { readonly kind: 'docker-load' }
+  /** An OCI layout; blobs come through the content service. */
+  | { readonly kind: 'layout'; readonly dest: string };
+
+export interface OutputOptions {
+  readonly words: readonly string[];
+  /** `-t`. */
+  readonly names: readonly string[];
+  readonly cwd: string;
+}
+
+/** Attributes that are ours; the rest goes to the daemon, which knows best which it has. */
+const OURS = new Set(['type', 'dest', 'mode', 'tar']);
+const TYPES = ['image', 'registry', 'oci', 'docker', 'local', 'tar', 'cacheonly'];
+
+/**
+ * As buildx reads them (util/buildflags/export.go). Names without an output for them become an image that the daemon
+ * keeps.
+ *
+ * @throws BuildError `usage`
+ */
+export function parseRemoteOutputs({ words, names, cwd }: OutputOptions): readonly RemoteOutput[] {
+  const outputs = words.map((word) => parseWord(word, names, cwd)).filter((output) => output !== undefined);
+  const named = outputs.some(({ type }) => type === 'image');
+  return names.length > 0 && !named ? [image({}, names), ...outputs] : outputs;
+}
+
+function parseWord(word: string, names: readonly string[], cwd: string): RemoteOutput | undefined {
+  if (word === '-') return { type: 'tar', attrs: {}, receive: { kind: 'stdout' } };
+  if (!word.includes('=')) {
+    if (word === '') throw usage(word, 'says nothing', 'write for example -o type=oci,dest=image.tar');
+    return { type: 'local', attrs: {}, receive: { kind: 'directory', dest: resolve(cwd, word), removeOthers: false } };
+  }
+  const fields = new Map<string, string>();
+  for (const field of parseCsv(word)) {
+    const equals = field.indexOf('=');
+    if (equals <= 0) throw usage(word, `has a part without a value: ${JSON.stringify(field)}`, 'parts are KEY=VALUE');
+    fields.set(field.slice(0, equals).trim(), field.slice(equals + 1));
+  }
+  const type = fields.get('type') ?? '';
+  const attrs = Object.fromEntries([...fields].filter(([key]) => !OURS.has(key)));
+  const dest = fields.get('dest') ?? '';
+  const asStream = (): Receive =>
+    dest === '' || dest === '-' ? { kind: 'stdout' } : { kind: 'file', dest: resolve(cwd, dest) };
+  switch (type) {
+    case 'image':
+      return image(attrs, names);
+    case 'registry':
+      return image({ push: 'true', ...attrs }, names);
+    case 'oci':
+    case 'docker': {
+      const named = withNames(attrs, names);
+      if (/^(?:0|f|false)$/i.test(fields.get('tar') ?? '')) {
+        if (dest === '' || dest === '-') throw usage(word, 'with tar=false needs a directory', 'add dest=DIRECTORY');
+        return { type, attrs: { ...named, tar: 'false' }, receive: { kind: 'layout', dest: resolve(cwd, dest) } };
+      }
+      if (type === 'docker' && dest === '') return { type, attrs: named, receive: { kind: 'docker-load' } };
+      return { type, attrs: named, receive: asStream() };
+    }
+    case 'local':
+      if (dest === '' || dest === '-') throw usage(word, 'needs a directory', 'add dest=DIRECTORY');
+      return {
+        type,
+        attrs,
+        receive: { kind: 'directory', dest: resolve(cwd, dest), removeOthers: fields.get('mode') === 'delete' },
+      };
+    case 'tar':
+      return { type, attrs, receive: asStream() };
+    case 'cacheonly':
+      return undefined;
+    default:
+      throw usage(word, type === '' ? 'has no type' : `has an unknown type "${type}"`, `types are ${TYPES.join(', ')}`);
+  }
+}
+
+function image(attrs: Readonly<Record<string, string>>, names: readonly string[]): RemoteOutput {
+  return { type: 'image', attrs: withNames(attrs, names), receive: undefined };
+}
+
+/** `-t` takes the place of `name=` (buildx). */
+function withNames(
+  attrs: Readonly<Record<string, string>>,
+  names: readonly string[],
+): Readonly<Record<string, string>> {
+  return names.length === 0 ? attrs : { ...attrs, name: names.join(',') };
+}
+
+function usage(word: string, what: string, hint: string): BuildError {
+  return new BuildError({ code: 'usage', message: `the output ${JSON.stringify(word)} ${what}`, hint });
+}

@@ -7,6 +7,7 @@ import { marshal, printJson } from '../llb/index.ts';
 import type { Registry } from '../registry/index.ts';
 import { createEngine } from '../solver/index.ts';
 import type { Store } from '../store/index.ts';
+import { both, createBuildRecorder, type BuildRecorder } from './build-record.ts';
 import { otherStageHint } from './missing-source.ts';
 import type { BuildOptions, BuildResult } from './options.ts';
 import { cwdOf, withSession, type Session } from './session.ts';
@@ -20,28 +21,54 @@ import { stageWeights } from './weights.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const outputs = (options.outputs ?? []).map(parseOutput);
-  return await withSession(options, async (session) => {
-    const { store, registry, worker, events, signal, platform } = session;
-    const frontend = await session.convert(await session.read());
-    for (const warning of frontend.warnings) events({ type: 'warning', ...warning });
-    if (options.print !== undefined) {
-      return {
-        stages: [],
-        printed: options.print === 'llb' ? marshal(frontend.definition) : printJson(frontend.definition),
-      };
+  const recorder = createBuildRecorder(options);
+  const observed = { ...options, onEvent: both(recorder.sink, options.onEvent) };
+  return await withSession(observed, async (session) => {
+    let failure: unknown;
+    try {
+      return { ...(await carryOut(observed, outputs, session, recorder)), id: recorder.id };
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      if (options.explain !== undefined) {
+        const { explainRunning } = await import('./explain.ts');
+        options.explain(explainRunning(recorder, session.store));
+      }
+      if (options.print === undefined) recorder.save(session.store, failure);
     }
-    events({ type: 'engine', engine: 'embedded', detail: store.root });
-    const engine = createEngine({ store, worker });
-    const solved = await engine.solve(frontend.definition, {
-      signal,
-      events,
-      noCache: options.noCache === true ? 'all' : new Set<never>(),
-      maxParallelRuns: options.maxParallelRuns,
-      treesOnly: destinationsOf(options, outputs).length === 0,
-      onFailure: async (error, peek) => await otherStageHint(error, frontend, peek),
-    });
-    return await finish(options, { outputs, frontend, solved, store, registry, events, signal, platform });
   });
+}
+
+async function carryOut(
+  options: BuildOptions,
+  outputs: readonly OutputSpec[],
+  session: Session,
+  recorder: BuildRecorder,
+): Promise<Omit<BuildResult, 'id'>> {
+  const { store, registry, worker, events, signal, platform } = session;
+  const read = await session.read();
+  recorder.dockerfile(read.dockerfile);
+  const frontend = await session.convert(read);
+  recorder.graph(frontend);
+  for (const warning of frontend.warnings) events({ type: 'warning', ...warning });
+  if (options.print !== undefined) {
+    return {
+      stages: [],
+      printed: options.print === 'llb' ? marshal(frontend.definition) : printJson(frontend.definition),
+    };
+  }
+  events({ type: 'engine', engine: 'embedded', detail: store.root });
+  const engine = createEngine({ store, worker, trace: recorder.trace });
+  const solved = await engine.solve(frontend.definition, {
+    signal,
+    events,
+    noCache: options.noCache === true ? 'all' : new Set<never>(),
+    maxParallelRuns: options.maxParallelRuns,
+    treesOnly: destinationsOf(options, outputs).length === 0,
+    onFailure: async (error, peek) => await otherStageHint(error, frontend, peek),
+  });
+  return await finish(options, { outputs, frontend, solved, store, registry, events, signal, platform });
 }
 
 /** -t alone means the local store; with another destination the names go into both. */
@@ -62,7 +89,7 @@ interface Finished {
 }
 
 /** Exports, then says what it all weighed. */
-async function finish(options: BuildOptions, done: Finished): Promise<BuildResult> {
+async function finish(options: BuildOptions, done: Finished): Promise<Omit<BuildResult, 'id'>> {
   const { frontend, solved, store, registry, events, signal, platform } = done;
   const names = options.tags ?? [];
   const destinations = destinationsOf(options, done.outputs);

@@ -1,4 +1,5 @@
 import type { BuildEventSink, Digest } from '../contracts/index.ts';
+import type { Explanation } from '../solver/index.ts';
 
 /** What every entry of the library takes from its surroundings. Absent = the process's own. */
 export interface HostOptions {
@@ -49,6 +50,8 @@ export interface BuildOptions extends HostOptions {
   readonly stdout?: NodeJS.WritableStream | undefined;
   /** Base of relative paths; default: the process's. */
   readonly cwd?: string | undefined;
+  /** Gets, at the end of the build or of its failure, why each step ran that did. */
+  readonly explain?: ((explanations: readonly Explanation[]) => void) | undefined;
   /** Gets every event as it happens. */
   readonly onEvent?: BuildEventSink | undefined;
 }
@@ -64,6 +67,8 @@ export interface StageWeight {
 }
 
 export interface BuildResult {
+  /** Of the build's record: `explain`, `diffBuilds` and `slipway builds` know it by this. */
+  readonly id: string;
   /** Present when a destination made an image. */
   readonly image?:
     | {

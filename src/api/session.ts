@@ -44,7 +44,11 @@ export interface Session {
  * Opens the rooms that a build needs, does `work` in them, and closes them whatever happens. Everything that can be wrong
  * with the words is said before anything is opened.
  */
-export async function withSession<T>(options: BuildOptions, work: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  options: BuildOptions,
+  work: (session: Session) => Promise<T>,
+  how: { readonly listsContent: boolean } = { listsContent: true },
+): Promise<T> {
   const events: BuildEventSink = options.onEvent ?? (() => undefined);
   const env = options.env ?? process.env;
   const signal = options.signal ?? new AbortController().signal;
@@ -66,6 +70,7 @@ export async function withSession<T>(options: BuildOptions, work: (session: Sess
     secrets,
     ssh,
     shmSize: options.shmSize,
+    listsContent: how.listsContent,
   });
   try {
     return await work({

@@ -1,4 +1,12 @@
-import { build, BuildError, createProgress, isProgressMode, PROGRESS_MODES, type BuildOptions } from '../index.ts';
+import {
+  build,
+  BuildError,
+  createProgress,
+  isProgressMode,
+  PROGRESS_MODES,
+  type BuildOptions,
+  type Explanation,
+} from '../index.ts';
 import { usage, type Command, type Flag, type Io, type Parsed } from './command.ts';
 import { buildArgs, pairs } from './pairs.ts';
 
@@ -22,6 +30,7 @@ const FLAGS: readonly Flag[] = [
     help: 'Instead of building: check, outline (arguments, secrets, caches) or targets',
   },
   { name: 'check', help: 'Short for --call=check' },
+  { name: 'explain', help: 'At the end, say why each step ran that did' },
   {
     name: 'file',
     short: 'f',
@@ -79,18 +88,38 @@ export const buildCommand: Command = {
       throw usage(buildCommand, `--print takes llb or json, not "${printed}"`);
 
     const progress = createProgress(progressMode(parsed, io), io.stderr);
+    const explained = parsed.on('explain') ? await explainer(io) : undefined;
     try {
-      const result = await build({ ...optionsOf(parsed, io, context), onEvent: progress.sink, print: printed });
+      const result = await build({
+        ...optionsOf(parsed, io, context),
+        onEvent: progress.sink,
+        print: printed,
+        explain: explained?.take,
+      });
       progress.close();
+      explained?.print();
       if (result.printed !== undefined) await write(io.stdout, result.printed);
       if (parsed.on('quiet') && result.image !== undefined) io.stdout.write(`${result.image.configDigest}\n`);
       return 0;
     } catch (error) {
       progress.close();
+      explained?.print();
       throw error;
     }
   },
 };
+
+/** Keeps the explanations until progress has had its last word. */
+async function explainer(io: Io) {
+  const { explanationLines } = await import('./explain.ts');
+  let text = '';
+  return {
+    take: (explanations: readonly Explanation[]) => {
+      text = explanationLines(explanations, false);
+    },
+    print: () => io.stderr.write(text === '' ? '' : `\n${text}`),
+  };
+}
 
 function progressMode(parsed: Parsed, io: Io) {
   if (parsed.on('quiet') || parsed.text('print') !== undefined) return 'quiet';

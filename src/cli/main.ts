@@ -10,6 +10,14 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'Check a Dockerfile without building it',
     load: async () => (await import('./check.ts')).checkCommand,
   },
+  builds: {
+    summary: 'List the builds that are remembered',
+    load: async () => (await import('./builds.ts')).buildsCommand,
+  },
+  explain: {
+    summary: 'Say why the steps of a build ran',
+    load: async () => (await import('./explain.ts')).explainCommand,
+  },
   images: {
     summary: 'List the images in the local store',
     load: async () => (await import('./images.ts')).imagesCommand,
@@ -22,6 +30,8 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'Show the steps that made an image',
     load: async () => (await import('./images.ts')).historyCommand,
   },
+  login: { summary: 'Log in to a registry', load: async () => (await import('./login.ts')).loginCommand },
+  logout: { summary: 'Forget the login to a registry', load: async () => (await import('./login.ts')).logoutCommand },
   run: { summary: 'Run an image from the local store', load: async () => (await import('./run.ts')).runCommand },
   rmi: { summary: 'Remove images from the local store', load: async () => (await import('./images.ts')).rmiCommand },
   version: {
@@ -30,8 +40,12 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
   },
 };
 
-/** Runs the command line and ends the process with its exit code. */
-export async function main(argv: readonly string[]): Promise<void> {
+/**
+ * Runs the command line and sets the process's exit code.
+ *
+ * @returns True when a command did its work, as opposed to help and mistakes.
+ */
+export async function main(argv: readonly string[]): Promise<boolean> {
   const interrupt = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     if (interrupt.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
@@ -51,15 +65,22 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
   });
-  process.exitCode = await dispatch(argv, io);
+  const { code, done } = await dispatch(argv, io);
+  process.exitCode = code;
+  return done;
 }
 
-async function dispatch(argv: readonly string[], io: Io): Promise<number> {
+interface Outcome {
+  readonly code: number;
+  readonly done: boolean;
+}
+
+async function dispatch(argv: readonly string[], io: Io): Promise<Outcome> {
   const [name, ...rest] = argv;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     const command = name === 'help' ? COMMANDS[rest[0] ?? ''] : undefined;
     (name === undefined ? io.stderr : io.stdout).write(command === undefined ? overview() : help(await command.load()));
-    return name === undefined ? EXIT_CODES.usage : 0;
+    return { code: name === undefined ? EXIT_CODES.usage : 0, done: false };
   }
   try {
     const entry = Object.hasOwn(COMMANDS, name === '--version' ? 'version' : name)
@@ -69,13 +90,14 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
     const command = await entry.load();
     if (wantsHelp(command, rest)) {
       io.stdout.write(help(command));
-      return 0;
+      return { code: 0, done: false };
     }
-    return await command.run(await parseCommand(command, rest), io);
+    const code = await command.run(await parseCommand(command, rest), io);
+    return { code, done: code === 0 };
   } catch (error) {
     const known = error instanceof BuildError ? error : await unexpected(error);
     io.stderr.write(formatError(known));
-    return name === 'run' && known.code !== 'usage' ? 125 : EXIT_CODES[known.code];
+    return { code: name === 'run' && known.code !== 'usage' ? 125 : EXIT_CODES[known.code], done: false };
   }
 }
 

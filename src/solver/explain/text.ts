@@ -54,12 +54,17 @@ export function reasonText(reason: Reason): string {
   }
 }
 
-/** One line: where, why, and how many further reasons there are. */
-export function explanationText({ name, line, reasons }: Explanation): string {
+/**
+ * Where and why, the reason in a line of its own.
+ *
+ * @param all Every reason; else the first, and how many more there are.
+ */
+export function explanationText({ name, line, reasons }: Explanation, all = false): string {
+  const where = line === undefined ? name : `line ${line}: ${name}`;
   const [first, ...more] = reasons;
+  if (first === undefined || all) return [where, ...reasons.map((reason) => `    ${reasonText(reason)}`)].join('\n');
   const rest = more.reduce((sum, reason) => sum + (reason.kind === 'files' ? (reason.count ?? 1) : 1), 0);
-  const where = line === undefined ? '' : `line ${line}: `;
-  return `${where}${name}\n    ${first === undefined ? 'unknown' : reasonText(first)}${rest > 0 ? ` (+${rest} more)` : ''}`;
+  return `${where}\n    ${reasonText(first)}${rest > 0 ? ` (+${rest} more)` : ''}`;
 }
 
 function fileText({ change, path, input, from, to }: Reason & { kind: 'file' }): string {

@@ -23,6 +23,7 @@ export type { BuildGraph, Explanation, GraphStep, Reason, StepRun } from './solv
 export { imageHistory, inspectImage, listImages, removeImage } from './api/images.ts';
 export type { HistoryItem, ImageListItem } from './api/images.ts';
 export { login, logout } from './api/login.ts';
+export { login, logout } from './api/login.ts';
 export { runImage } from './api/run.ts';
 export type { RunOptions } from './api/run.ts';
 export { systemError } from './api/system-error.ts';

@@ -2,7 +2,7 @@ import { BuildError } from '../contracts/index.ts';
 import { parseChallenges } from './challenge.ts';
 import type { Challenge } from './challenge.ts';
 import { findCredentials } from './credentials.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials, FindCredentials } from './credentials.ts';
 import type { Endpoint, Scheme } from './endpoints.ts';
 import { errorLines, hostile, loginHint } from './errors.ts';
 import { readBody } from './transport.ts';
@@ -62,6 +62,7 @@ interface HostState {
 export function createAuthorizer(
   env: Env,
   send: (request: WireRequest) => Promise<WireResponse>,
+  find: FindCredentials = findCredentials,
   now: () => number = Date.now,
 ): Authorizer {
   const hosts = new Map<string, HostState>();
@@ -74,7 +75,7 @@ export function createAuthorizer(
   }
 
   function credentialsOf(endpoint: Endpoint, state: HostState): Promise<Credentials | undefined> {
-    state.credentials ??= findCredentials(endpoint.account, endpoint.path, env).catch((error: unknown) => {
+    state.credentials ??= find(endpoint.account, endpoint.path, env).catch((error: unknown) => {
       // A helper that is not installed must not stand in the way of public images.
       if (!(error instanceof BuildError)) throw error;
       state.problem = error.message;

@@ -1,6 +1,7 @@
 import { BuildError } from '../contracts/index.ts';
 import { createAuthorizer } from './auth.ts';
 import type { Authorization, AuthorizedHeader } from './auth.ts';
+import type { FindCredentials } from './credentials.ts';
 import type { Endpoint, Scheme } from './endpoints.ts';
 import { isLoopback } from './endpoints.ts';
 import { answerError, cancelled, errorLines, failureError, hostile, printable } from './errors.ts';
@@ -50,10 +51,12 @@ const ERROR_BODY_MAX = 64 * 1024;
 /** A mirror that fails is passed over rather than waited for. */
 const MIRROR_RETRIES = 1;
 
-export function createClient(env: Env, limits: Limits): Client {
+export function createClient(env: Env, limits: Limits, find?: FindCredentials): Client {
   const transport = createTransport(env, limits);
-  const authorizer = createAuthorizer(env, (request) =>
-    persistently(request.signal, limits.retries, () => follow(request)),
+  const authorizer = createAuthorizer(
+    env,
+    (request) => persistently(request.signal, limits.retries, () => follow(request)),
+    find,
   );
   /** What a host turned out to speak. */
   const spoken = new Map<string, Scheme>();

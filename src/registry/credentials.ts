@@ -11,6 +11,9 @@ export type Credentials =
   /** An OAuth2 refresh token, as `docker login` stores for some registries. */
   | { readonly kind: 'identity-token'; readonly token: string };
 
+/** Where credentials come from; other than the user's files in `slipway login`, which has not saved them yet. */
+export type FindCredentials = typeof findCredentials;
+
 /** Docker Hub's credentials are filed under the URL of its first version. */
 const HUB_KEYS = ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io', 'registry-1.docker.io'];
 /** A helper may ask the user or a cloud; then it hangs no build for longer than this (milliseconds). */
@@ -18,7 +21,7 @@ const HELPER_TIMEOUT = 30_000;
 const HELPER_OUTPUT_MAX = 1024 * 1024;
 const CONFIG_MAX = 1024 * 1024;
 
-interface ConfigFile {
+export interface ConfigFile {
   readonly auths?: Readonly<
     Record<string, { auth?: string; username?: string; password?: string; identitytoken?: string }>
   >;
@@ -45,7 +48,8 @@ export async function findCredentials(host: string, path: string, env: Env): Pro
   return undefined;
 }
 
-function configFiles(env: Env): readonly string[] {
+/** The one that is looked at first is the one that a login is saved in. */
+export function configFiles(env: Env): readonly string[] {
   const files: string[] = [];
   const authFile = env['REGISTRY_AUTH_FILE'];
   if (authFile !== undefined && authFile !== '') files.push(authFile);
@@ -55,7 +59,7 @@ function configFiles(env: Env): readonly string[] {
   return files;
 }
 
-async function readConfig(file: string): Promise<ConfigFile | undefined> {
+export async function readConfig(file: string): Promise<ConfigFile | undefined> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);
@@ -102,7 +106,7 @@ async function credentialsIn(
 }
 
 /** Most particular first. */
-function keysOf(host: string, path: string): readonly string[] {
+export function keysOf(host: string, path: string): readonly string[] {
   const parts = path.split('/');
   const namespaces = parts.map((_, index) => `${host}/${parts.slice(0, parts.length - index).join('/')}`);
   const hosts =
@@ -115,7 +119,8 @@ function keysOf(host: string, path: string): readonly string[] {
   return [...namespaces, ...hosts];
 }
 
-function serverUrl(host: string): string {
+/** What a registry is called in Docker's config and to helpers. */
+export function serverUrl(host: string): string {
   return host === 'docker.io' ? 'https://index.docker.io/v1/' : host;
 }
 
@@ -142,7 +147,7 @@ function fromEntry(
 async function askHelper(name: string, server: string, env: Env): Promise<Credentials | undefined> {
   if (!/^[\w.-]+$/.test(name)) throw helperError(name, 'has no valid name');
   const program = `docker-credential-${name}`;
-  const { code, output } = await runHelper(program, server, env);
+  const { code, output } = await runHelper(program, 'get', server, env);
   if (code !== 0) {
     if (/credentials not found/i.test(output)) return undefined;
     throw helperError(program, `failed with exit code ${code} for ${server}`);
@@ -161,9 +166,15 @@ async function askHelper(name: string, server: string, env: Env): Promise<Creden
     : { kind: 'password', username, password: secret };
 }
 
-function runHelper(program: string, input: string, env: Env): Promise<{ code: number; output: string }> {
+/** Runs `docker-credential-NAME VERB`. Errors: `auth` when it cannot be started or hangs. */
+export function runHelper(
+  program: string,
+  verb: 'get' | 'store' | 'erase',
+  input: string,
+  env: Env,
+): Promise<{ code: number; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], {
+    const child = spawn(program, [verb], {
       env: { ...env },
       stdio: ['pipe', 'pipe', 'ignore'],
       timeout: HELPER_TIMEOUT,

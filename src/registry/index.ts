@@ -13,3 +13,5 @@ export { createCredentialBroker } from './broker.ts';
 export type { CredentialBroker } from './broker.ts';
 export { createRegistry } from './registry.ts';
 export { parseMirrors } from './endpoints.ts';
+export { login, logout } from './login.ts';
+export type { Login, SavedLogin } from './login.ts';

@@ -11,22 +11,29 @@ export interface TestRegistry {
   stop(): Promise<void>;
 }
 
-/** A real registry (Debian's docker-registry) on a free port of loopback. */
-export async function startRegistry(dir: string): Promise<TestRegistry> {
+/**
+ * A real registry (Debian's docker-registry) on a free port of loopback.
+ *
+ * @param htpasswd Lines `user:bcrypt`: it wants a login then.
+ */
+export async function startRegistry(dir: string, htpasswd?: string): Promise<TestRegistry> {
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   mkdirSync(dir, { recursive: true });
   const config = join(dir, 'registry.yml');
+  const users = join(dir, 'htpasswd');
+  if (htpasswd !== undefined) writeFileSync(users, htpasswd);
+  const auth = htpasswd === undefined ? '' : `auth: {htpasswd: {realm: test, path: '${users}'}}\n`;
   writeFileSync(
     config,
-    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(dir, 'data')}}, delete: {enabled: true}}\nhttp: {addr: '${host}'}\n`,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(dir, 'data')}}, delete: {enabled: true}}\nhttp: {addr: '${host}'}\n${auth}`,
   );
   const server = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => server.on('exit', () => resolve()));
   for (let i = 0; ; i++) {
     if (
       await fetch(`http://${host}/v2/`).then(
-        (answer) => answer.ok,
+        (answer) => answer.ok || answer.status === 401,
         () => false,
       )
     )

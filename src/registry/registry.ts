@@ -14,11 +14,13 @@ import type { ClientResponse } from './client.ts';
 import { endpointsOf, parseMirrors } from './endpoints.ts';
 import type { Endpoint } from './endpoints.ts';
 import { digestMismatch, hostile } from './errors.ts';
+import { readHostConfig } from './host-config.ts';
 import { hasBlob, pushBlob, pushManifest } from './push.ts';
 import { DEFAULT_LIMITS } from './retry.ts';
 import { createSemaphore } from './semaphore.ts';
 import { readBody } from './transport.ts';
-import type { CallOptions, FetchedManifest, Registry, RegistryOptions } from './types.ts';
+import type { Env } from './transport.ts';
+import type { CallOptions, FetchedManifest, Mirrors, Registry, RegistryOptions } from './types.ts';
 
 /** Blobs moved at once with one registry, as containerd and Docker do (3 to 5). */
 const PARALLEL_BLOBS = 4;
@@ -35,10 +37,15 @@ const MANIFEST_ACCEPT = [
  */
 export function createRegistry(options: RegistryOptions = {}): Registry {
   const env = options.env ?? process.env;
-  const settings = {
+  const given = {
     mirrors: options.mirrors ?? parseMirrors(env['SLIPWAY_MIRRORS'] ?? ''),
     insecure: options.insecure ?? [],
   };
+  let merged: ReturnType<typeof mergeSettings> | undefined;
+  /** The hosts to ask for a repository, in order. */
+  async function hosts(repository: string): Promise<readonly [...Endpoint[], Endpoint]> {
+    return endpointsOf(repository, await (merged ??= mergeSettings(given, env)));
+  }
   const client = createClient(env, { ...DEFAULT_LIMITS, ...options.limits });
   const turn = createSemaphore(PARALLEL_BLOBS);
 
@@ -48,9 +55,8 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   }
 
   /** The registry itself, without its mirrors. */
-  function home(repository: string): Endpoint {
-    const endpoints = endpointsOf(repository, settings);
-    return endpoints[endpoints.length - 1] as Endpoint;
+  async function home(repository: string): Promise<Endpoint> {
+    return (await hosts(repository)).at(-1) as Endpoint;
   }
 
   async function manifestFrom(
@@ -96,7 +102,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     async resolve(repository, reference, callOptions) {
       const call = withSignal(callOptions);
       checkReference(reference);
-      return fromSome(endpointsOf(repository, settings), async (endpoint): Promise<Descriptor> => {
+      return fromSome(await hosts(repository), async (endpoint): Promise<Descriptor> => {
         const response = await manifestFrom(endpoint, 'HEAD', repository, reference, call);
         await response.drain();
         const digest = response.headers['docker-content-digest'] ?? (isDigest(reference) ? reference : undefined);
@@ -116,13 +122,11 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     async fetchManifest(repository, reference, callOptions) {
       const call = withSignal(callOptions);
       checkReference(reference);
-      return fromSome(endpointsOf(repository, settings), (endpoint) =>
-        fetchFrom(endpoint, repository, reference, call),
-      );
+      return fromSome(await hosts(repository), (endpoint) => fetchFrom(endpoint, repository, reference, call));
     },
 
     async *fetchBlob(repository, descriptor, callOptions) {
-      const endpoints = endpointsOf(repository, settings);
+      const endpoints = await hosts(repository);
       const release = await turn(endpoints[0].host, withSignal(callOptions).signal);
       try {
         const read = callOptions?.verify === false ? downloadBlob : readBlob;
@@ -134,7 +138,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
 
     async pullBlob(repositories, descriptor, store, callOptions) {
       const call = withSignal(callOptions);
-      const endpoints = repositories.flatMap((repository) => endpointsOf(repository, settings));
+      const endpoints = (await Promise.all(repositories.map(hosts))).flat();
       if (endpoints[0] === undefined) {
         throw new BuildError({ code: 'registry', message: `no registry is known to have blob ${descriptor.digest}` });
       }
@@ -147,16 +151,15 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     },
 
     async hasBlob(repository, digest, callOptions) {
-      const endpoint = home(repository);
+      const endpoint = await home(repository);
       return hasBlob(client, endpoint, digest, [`repository:${endpoint.path}:pull`], withSignal(callOptions));
     },
 
     async pushBlob(repository, blob, callOptions) {
       const call = withSignal(callOptions);
-      const endpoint = home(repository);
-      const mountFrom = (callOptions?.mountFrom ?? [])
-        .filter((from) => from !== repository)
-        .map((from) => home(from))
+      const endpoint = await home(repository);
+      const others = (callOptions?.mountFrom ?? []).filter((from) => from !== repository);
+      const mountFrom = (await Promise.all(others.map(home)))
         .filter((from) => from.host === endpoint.host)
         .map((from) => from.path);
       const release = await turn(endpoint.host, call.signal);
@@ -169,7 +172,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
 
     async pushManifest(repository, reference, manifest, callOptions) {
       checkReference(reference);
-      return pushManifest(client, home(repository), reference, manifest, withSignal(callOptions));
+      return pushManifest(client, await home(repository), reference, manifest, withSignal(callOptions));
     },
 
     http: async (url, request = {}) => {
@@ -221,4 +224,19 @@ function nameOf(repository: string, reference: string): string {
 function checkReference(reference: string): void {
   if (isDigest(reference) || /^\w[\w.-]{0,127}$/.test(reference)) return;
   throw new BuildError({ code: 'usage', message: `${JSON.stringify(reference)} is neither a tag nor a sha256 digest` });
+}
+
+interface Settings {
+  readonly mirrors: Mirrors;
+  readonly insecure: readonly string[];
+}
+
+/** What was said for this build comes before what the machine's files say. */
+async function mergeSettings(given: Settings, env: Env): Promise<Settings> {
+  const configured = await readHostConfig(env);
+  const mirrors = new Map(configured.mirrors);
+  for (const [registry, hosts] of given.mirrors) {
+    mirrors.set(registry, [...new Set([...hosts, ...(configured.mirrors.get(registry) ?? [])])]);
+  }
+  return { mirrors, insecure: [...given.insecure, ...configured.insecure] };
 }

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -14,16 +15,23 @@ const dir = mkdtempSync(join(tmpdir(), 'slipway-tls-'));
 let server: Server;
 let host: string;
 const asked: string[] = [];
+/** Names in client certificates. */
+const shown: (string | undefined)[] = [];
 
 beforeAll(async () => {
   const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
   const subject = ['-subj', '/CN=slipway', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
   const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
   execFileSync('openssl', [...make, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
-  server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
-    asked.push(`${request.method ?? ''} ${request.url ?? ''}`);
-    response.writeHead(404).end();
-  });
+  server = createServer(
+    { key: readFileSync(key), cert: readFileSync(cert), requestCert: true, rejectUnauthorized: false },
+    (request, response) => {
+      const peer = (request.socket as TLSSocket).getPeerCertificate() as { subject?: { CN?: string } };
+      shown.push(peer.subject?.CN);
+      asked.push(`${request.method ?? ''} ${request.url ?? ''}`);
+      response.writeHead(404).end();
+    },
+  );
   host = await listen(server);
 });
 afterAll(() => {
@@ -59,4 +67,25 @@ it('and the error says what to do', async () => {
     message: expect.stringContaining('certificate is not trusted') as string,
     hint: expect.stringContaining('NODE_EXTRA_CA_CERTS') as string,
   });
+});
+
+it('an authority in certs.d is trusted for its host, and a client certificate shown to it', async () => {
+  const home = join(dir, 'home');
+  const certs = join(home, '.config/docker/certs.d', host);
+  mkdirSync(certs, { recursive: true });
+  copyFileSync(join(dir, 'cert.pem'), join(certs, 'ca.crt'));
+  copyFileSync(join(dir, 'cert.pem'), join(certs, 'me.cert'));
+  const transport = createTransport({ HOME: home }, DEFAULT_LIMITS);
+  const request = { method: 'GET', url: `https://${host}/`, headers: {}, signal: undefined, verifyTls: true } as const;
+  await expect(transport.send(request)).rejects.toMatchObject({
+    code: 'registry',
+    hint: expect.stringContaining('me.key') as string,
+  });
+  await transport.close();
+
+  copyFileSync(join(dir, 'key.pem'), join(certs, 'me.key'));
+  const again = createTransport({ HOME: home }, DEFAULT_LIMITS);
+  expect(await again.send(request)).toMatchObject({ status: 404 });
+  expect(shown.at(-1)).toBe('slipway');
+  await again.close();
 });

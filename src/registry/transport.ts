@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { hostCertificates } from './certificates.ts';
+import type { HostCertificates } from './certificates.ts';
 import { isLoopback } from './endpoints.ts';
 import type { Limits } from './types.ts';
 
@@ -40,16 +42,25 @@ const DRAIN_MAX = 64 * 1024;
 /** undici is loaded by the first request, so that builds that need no network do not pay for it. */
 export function createTransport(env: Env, limits: Limits): Transport {
   const dispatchers = new Map<string, Promise<Dispatcher>>();
+  const certificates = new Map<string, HostCertificates | undefined>();
 
   function dispatcherFor(url: URL, verifyTls: boolean): Promise<Dispatcher> {
     const proxy = isLoopback(url.host) ? undefined : proxyFor(url, env);
-    const key = `${url.protocol} ${verifyTls} ${proxy ?? ''}`;
+    const own = url.protocol === 'https:' ? certificatesOf(url.host) : undefined;
+    const key = `${url.protocol} ${verifyTls} ${proxy ?? ''} ${own === undefined ? '' : url.host}`;
     let dispatcher = dispatchers.get(key);
     if (dispatcher === undefined) {
-      dispatcher = createDispatcher(url.protocol === 'https:', verifyTls, proxy, env, limits);
+      // Who puts an authority there for a host wants it checked.
+      const verify = verifyTls || (own !== undefined && own.ca.length > 0);
+      dispatcher = createDispatcher(url.protocol === 'https:', verify, own, proxy, env, limits);
       dispatchers.set(key, dispatcher);
     }
     return dispatcher;
+  }
+
+  function certificatesOf(host: string): HostCertificates | undefined {
+    if (!certificates.has(host)) certificates.set(host, hostCertificates(host, env));
+    return certificates.get(host);
   }
 
   return {
@@ -91,12 +102,14 @@ export function createTransport(env: Env, limits: Limits): Transport {
 async function createDispatcher(
   tls: boolean,
   verifyTls: boolean,
+  own: HostCertificates | undefined,
   proxy: string | undefined,
   env: Env,
   limits: Limits,
 ): Promise<Dispatcher> {
   const { Agent, EnvHttpProxyAgent } = await import('undici');
-  const trust = tls ? { rejectUnauthorized: verifyTls, ...(verifyTls ? { ca: await trustedCertificates() } : {}) } : {};
+  const authorities = tls && verifyTls ? { ca: [...(await trustedCertificates()), ...(own?.ca ?? [])] } : {};
+  const trust = tls ? { rejectUnauthorized: verifyTls, ...authorities, ...own?.client } : {};
   const connect = { timeout: limits.connect, ...trust };
   // HTTP/1.1: blobs come over several connections anyway, and proxies in companies treat it best.
   const options = { connect, allowH2: false };

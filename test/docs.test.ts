@@ -8,6 +8,11 @@ it('the page of the command line is what the tables of flags say', () => {
   expect(check.status, check.stderr).toBe(0);
 });
 
+it('the page of checks is what the table of rules says', () => {
+  const check = spawnSync(process.execPath, ['scripts/check-docs.ts', '--check'], { encoding: 'utf8' });
+  expect(check.status, check.stderr).toBe(0);
+});
+
 it('the version is that of package.json', () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   expect(VERSION).toBe(version);

@@ -134,13 +134,9 @@ function globalArgInfos({ dockerfile, globals, options }: BuildView): ReadonlyMa
 }
 
 function withDependencies(names: Iterable<string>, globals: ReadonlyMap<string, GlobalArg>): ReadonlySet<string> {
-  const all = new Set<string>();
-  const pending = [...names];
-  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    if (all.has(name)) continue;
-    all.add(name);
-    pending.push(...(globals.get(name)?.uses ?? []));
-  }
+  const all = new Set(names);
+  // A set that grows while it is walked is walked to its end.
+  for (const name of all) for (const used of globals.get(name)?.uses ?? []) all.add(used);
   return all;
 }
 

@@ -1,4 +1,5 @@
 import type { CheckResult, Severity, SourceLocation } from '../../index.ts';
+import { withoutControls } from './text.ts';
 
 const COMMANDS: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'notice' };
 
@@ -10,7 +11,7 @@ export function githubAnnotations({ findings, errors, file }: CheckResult): stri
   for (const { message, hint, location, code } of errors) {
     lines.push(annotation('error', code, [message, hint], location ?? { file, ranges: [] }));
   }
-  return lines.map((line) => `${line}\n`).join('');
+  return withoutControls(lines.map((line) => `${line}\n`).join(''));
 }
 
 function annotation(

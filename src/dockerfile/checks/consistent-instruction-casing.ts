@@ -8,6 +8,7 @@ export const consistentInstructionCasing: Rule<Dockerfile> = {
   description: 'All instructions of a file are written in one case',
   origin: 'buildkit',
   default: 'on',
+  fixes: true,
   doc: {
     why: 'Any case is understood; one case throughout, by custom the upper one, is easier to read. The case that most instructions have counts. `--fix` repairs it.',
     bad: 'FROM alpine\nRUN true\nCopy . .',

@@ -8,6 +8,7 @@ export const fromAsCasing: Rule<Dockerfile> = {
   description: 'AS is written in the case of its FROM',
   origin: 'buildkit',
   default: 'on',
+  fixes: true,
   doc: {
     why: 'Keywords of one line in different cases read as if one of them were a name. `--fix` repairs it.',
     bad: 'FROM alpine as build',

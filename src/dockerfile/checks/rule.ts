@@ -15,6 +15,8 @@ export interface RuleInfo {
   readonly origin: 'buildkit' | 'slipway';
   /** `off`: runs when `experimental=` names it only. */
   readonly default: 'on' | 'off';
+  /** `--fix` repairs what it finds, where that is safe. */
+  readonly fixes?: true;
   readonly doc: {
     /** Why, and what to do: Markdown, a few sentences. */
     readonly why: string;

@@ -57,6 +57,14 @@ describe('the table of rules', () => {
     ]);
   });
 
+  it('says of which findings there is a repair', async () => {
+    for (const rule of CHECK_RULES) {
+      const { findings } = await checkFile(rule.doc.bad);
+      const isRepaired = findings.some(({ rule: { name }, edits = [] }) => name === rule.name && edits.length > 0);
+      expect([rule.name, isRepaired]).toEqual([rule.name, rule.fixes === true]);
+    }
+  });
+
   it('has each name once', () => {
     expect(new Set(CHECK_RULES.map(({ name }) => name)).size).toBe(CHECK_RULES.length);
   });

@@ -9,6 +9,7 @@ export const missingStageName: Rule<BuildView> = {
   description: 'A stage that is copied from by a name has that name',
   origin: 'slipway',
   default: 'on',
+  fixes: true,
   doc: {
     why: '`COPY --from=build` takes files from the image `build` when no stage is called so. Where one stage without a name can be meant and nothing else, `--fix` gives it the name.',
     bad: 'FROM golang:latest\nCOPY app.go .\nRUN go build -o my-binary\nFROM alpine:latest\nCOPY --from=build /go/my-binary .\nCMD ["./my-binary"]',

@@ -9,6 +9,7 @@ export const jsonArgsRecommended: Rule<BuildView> = {
   description: 'CMD and ENTRYPOINT are written as JSON array',
   origin: 'buildkit',
   default: 'on',
+  fixes: true,
   doc: {
     why: 'Otherwise a shell is process 1: it does not pass signals on, so that the container ends by SIGKILL after a time of waiting. A SHELL instruction says that the shell is meant. `--fix` rewrites commands of plain words.',
     bad: 'FROM alpine\nCMD my-server --port 80',

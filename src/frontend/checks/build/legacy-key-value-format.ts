@@ -11,6 +11,7 @@ export const legacyKeyValueFormat: Rule<BuildView> = {
   description: 'ENV and LABEL are written with =',
   origin: 'buildkit',
   default: 'on',
+  fixes: true,
   doc: {
     why: 'In the old form all that follows the name is the value: `ENV A 1 B=2` sets A to `1 B=2`. `--fix` repairs it.',
     bad: 'FROM alpine\nENV GREETING hello world',

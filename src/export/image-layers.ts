@@ -1,9 +1,7 @@
-import { statSync } from 'node:fs';
 import { BuildError } from '../contracts/index.ts';
 import type { ExportContext, Layer, LayerBlob } from '../contracts/index.ts';
-import { MEDIA_TYPES, compressionOf, packLayer } from '../image/index.ts';
+import { MEDIA_TYPES, compressionOf, isBaseLayer, layerTime, packLayer } from '../image/index.ts';
 import type { CompressionType, Descriptor } from '../image/index.ts';
-import { storeLayout } from '../store/index.ts';
 import type { LayerRow, Store } from '../store/index.ts';
 import { inParallel } from './in-parallel.ts';
 import type { ImageAttributes } from './output-spec.ts';
@@ -42,14 +40,18 @@ export async function imageLayers(
   return made;
 
   async function make(layer: Layer): Promise<ImageLayer> {
-    const came = foreignBlob(store.layer(layer.id));
-    const blob = came === undefined || mustRepack(came, attributes) ? await pack(layer) : came;
+    const row = store.layer(layer.id);
+    const came = foreignBlob(row);
+    const isOurs = row === undefined || !isBaseLayer(row, store);
+    // One of ours that a cache brought is as bound by the epoch as one that was made here.
+    const mayClamp = isOurs && epoch !== undefined && attributes.rewriteTimestamp;
+    const blob = came === undefined || mayClamp || mustRepack(came, attributes) ? await pack(layer) : came;
     return {
       layer,
       blob,
       descriptor: layerDescriptor(blob, attributes.ociMediaTypes),
       repositories: came?.repositories ?? [],
-      created: came === undefined ? createdAt(layer, store) : undefined,
+      created: isOurs ? layerTime(layer.id, store) : undefined,
     };
   }
 
@@ -111,27 +113,6 @@ function publicAnnotations(annotations: LayerBlob['annotations']): Descriptor['a
       !key.startsWith('containerd.io/distribution.source.'),
   );
   return kept.length === 0 ? undefined : Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/**
- * When a layer of ours was made: the same at every export, so that a build that was cached whole gives the same image.
- * The first export notes it.
- */
-function createdAt(layer: Layer, store: Store): number {
-  const key = `export/created ${layer.id}`;
-  const known = Number(store.readFact(key) ?? Number.NaN);
-  if (!Number.isNaN(known)) return known;
-  const created = treeTime(layer, store) ?? Date.now();
-  store.writeFact(key, String(created));
-  return created;
-}
-
-function treeTime(layer: Layer, store: Store): number | undefined {
-  try {
-    return Math.floor(statSync(storeLayout(store.root).treePath(layer.id)).mtimeMs);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The bytes of every layer on this machine; what is still in a registry is pulled, all at once. */

@@ -10,6 +10,9 @@
  *
  * It talks to no registry and lays out no directory: `registry/` moves blobs, `worker/` makes directories.
  */
+export { CACHE_CONFIG, decodeCacheConfig, encodeCacheConfig } from './cache/cache-config.ts';
+export { INLINE_CACHE, decodeInlineCache, encodeInlineCache } from './cache/inline-cache.ts';
+export type * from './cache/types.ts';
 export * from './chain-id.ts';
 export * from './documents.ts';
 export { DEFAULT_LEVELS, LEVEL_MAX, compress, compressorName, layerMediaType } from './compress.ts';
@@ -22,6 +25,7 @@ export type { LayerName } from './layer-path.ts';
 export { LayerTreeBuilder, IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
 export { readLayer } from './layer-tree.ts';
 export type { ReadLayer, ReadLayerOptions } from './layer-tree.ts';
+export { isBaseLayer, layerTime, noteOwnLayer } from './own-layer.ts';
 export { compressionOf, packLayer, tarOf } from './pack/pack.ts';
 export type { PackOptions } from './pack/pack.ts';
 export type { TarStream } from './pack/tar-stream.ts';

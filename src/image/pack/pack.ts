@@ -6,6 +6,7 @@ import { asBuildError } from '../../sys/errno.ts';
 import { DEFAULT_LEVELS, compress, compressorName, layerMediaType } from '../compress.ts';
 import type { Compression, CompressionType } from '../compress.ts';
 import { decompress } from '../decompress.ts';
+import { isBaseLayer } from '../own-layer.ts';
 import { contentPaths, isLaterThan, planTar } from './plan.ts';
 import type { PlanOptions } from './plan.ts';
 import { streamHere, streamOnThread } from './tar-stream.ts';
@@ -36,15 +37,10 @@ const HERE_BYTES = 2 * 1024 * 1024;
 export async function packLayer(layer: Layer, store: Store, options: PackOptions): Promise<LayerBlob> {
   const { epoch } = options;
   const row = store.layer(layer.id);
-  if (epoch === undefined || row?.blobs.some(isForeign) === true) return packAsIs(layer, store, options);
+  if (epoch === undefined || (row !== undefined && isBaseLayer(row, store))) return packAsIs(layer, store, options);
   const tree = await layer.tree();
   if (!isLaterThan(tree, epoch)) return packAsIs(layer, store, options);
   return packClamped(layer, tree, store, { ...options, epoch });
-}
-
-/** A blob that we did not make: its bytes are part of what the layer is. */
-function isForeign({ compressor }: LayerRow['blobs'][number]): boolean {
-  return compressor === undefined;
 }
 
 async function packAsIs(layer: Layer, store: Store, options: PackOptions): Promise<LayerBlob> {

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { listRules, type RuleInfo } from '../src/index.ts';
 
 const FILE = new URL('../docs/checks.md', import.meta.url);
-const rules = listRules();
+const rules = await listRules();
 
 const text = `# Checks
 

@@ -7,7 +7,7 @@ import {
   type RuleInfo,
   type TextEdit,
 } from '../dockerfile/index.ts';
-import { CHECK_RULES, checkDockerfile, checkText, ruleUrl } from '../frontend/index.ts';
+import { checkDockerfile, checkRules, checkText, ruleUrl } from '../frontend/index.ts';
 import { readDockerfileInput, type DockerfileInput, type DockerfileOptions } from './check-input.ts';
 
 export interface CheckOptions extends DockerfileOptions {
@@ -54,7 +54,7 @@ const MAX_ROUNDS = 8;
  * @throws BuildError when there is nothing to check: `usage`, `context`, `dockerfile`, `ignore-file`, `permission`
  */
 export async function check(options: CheckOptions): Promise<CheckResult> {
-  refuseUnknownRules([...(options.skip ?? []), ...(options.enable ?? [])]);
+  await refuseUnknownRules([...(options.skip ?? []), ...(options.enable ?? [])]);
   const input = await readDockerfileInput(options);
   if (options.fix === 'write' && input.path === undefined) {
     throw new BuildError({
@@ -74,14 +74,16 @@ export async function check(options: CheckOptions): Promise<CheckResult> {
 }
 
 /** Every rule as data, for tools and documentation. */
-export function listRules(): readonly RuleInfo[] {
-  return CHECK_RULES;
+export async function listRules(): Promise<readonly RuleInfo[]> {
+  return await checkRules();
 }
 
-function refuseUnknownRules(names: readonly string[]): void {
-  const unknown = names.find((name) => name !== 'all' && !CHECK_RULES.some((rule) => rule.name === name));
+async function refuseUnknownRules(names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const rules = await checkRules();
+  const unknown = names.find((name) => name !== 'all' && !rules.some((rule) => rule.name === name));
   if (unknown === undefined) return;
-  const same = CHECK_RULES.find(({ name }) => name.toLowerCase() === unknown.toLowerCase());
+  const same = rules.find(({ name }) => name.toLowerCase() === unknown.toLowerCase());
   throw new BuildError({
     code: 'usage',
     message: `there is no rule ${JSON.stringify(unknown)}`,

@@ -49,7 +49,7 @@ export const checkCommand: Command = {
   ],
   async run(parsed, io) {
     if (parsed.on('rules')) {
-      io.stdout.write(ruleTable());
+      io.stdout.write(await ruleTable());
       return 0;
     }
     const format = oneOf('format', parsed.text('format') ?? 'text', FORMATS);
@@ -60,7 +60,7 @@ export const checkCommand: Command = {
       if (result.fixed !== undefined) io.stdout.write(unifiedDiff(result.file, result.fixed.edits));
     } else {
       if (result.fixed !== undefined) io.stderr.write(`${repairs(result.fixed.repairs)} in ${result.file.filename}\n`);
-      io.stdout.write(format === 'text' ? checkText(result) : output(result, format));
+      io.stdout.write(format === 'text' ? checkText(result) : await output(result, format));
     }
     return exitCode(result, failOn);
   },
@@ -70,12 +70,12 @@ function repairs(count: number): string {
   return count === 1 ? '1 repair' : `${count} repairs`;
 }
 
-function output(result: CheckResult, format: Exclude<(typeof FORMATS)[number], 'text'>): string {
+async function output(result: CheckResult, format: Exclude<(typeof FORMATS)[number], 'text'>): Promise<string> {
   switch (format) {
     case 'json':
       return printJson(checkJson(result));
     case 'sarif':
-      return printJson(sarifLog(result));
+      return printJson(sarifLog(result, await listRules()));
     case 'github':
       return githubAnnotations(result);
   }
@@ -95,8 +95,9 @@ function ruleOptions(parsed: Parsed): Pick<CheckOptions, 'skip' | 'enable'> {
   return { skip: names('skip'), enable: names('enable') };
 }
 
-function ruleTable(): string {
-  const rows = listRules().map(({ name, severity, origin, default: isOn, description }) => [
+async function ruleTable(): Promise<string> {
+  const rules = await listRules();
+  const rows = rules.map(({ name, severity, origin, default: isOn, description }) => [
     name,
     severity,
     isOn,

@@ -107,6 +107,7 @@ function carryOut({ stages, steps, bases, isSingleStage }: Plan, shared: SharedC
       name: isSingleStage ? '' : node.name,
       total: own.filter(({ instruction }) => isStep(instruction)).length + (hasFromStep(node) ? 1 : 0),
       noCache: node.noCache,
+      showsPlatform: shared.options.multiPlatform === true,
     };
     const context = { ...shared, platform: platform ?? shared.options.targetPlatform, stage };
     const start = startState(node, base, finished, context);
@@ -177,11 +178,15 @@ function hasPath(image: ImageConfig): boolean {
 }
 
 /** The image source as the step of this stage: one image may be the base of several. */
-function namedBase(node: StageNode, base: Base, { stage }: Pick<InstructionContext, 'stage'>): VertexInput | undefined {
+function namedBase(
+  node: StageNode,
+  base: Base,
+  { stage, platform }: Pick<InstructionContext, 'stage' | 'platform'>,
+): VertexInput | undefined {
   if (base.root === undefined || base.name === undefined) return base.root;
   const location: SourceLocation = node.location;
   const named = withMetadata(base.root.vertex, {
-    name: stepName({ stage, onBuild: false }, 1, `FROM ${base.name}`),
+    name: stepName({ stage, platform, onBuild: false }, 1, `FROM ${base.name}`),
     description: { 'com.docker.dockerfile.v1.command': node.stage.from.original.trim() },
     location,
   });

@@ -11,7 +11,7 @@
 export { checkDockerfile, checkText } from './checks/check-dockerfile.ts';
 export type { CheckInput, CheckReport } from './checks/check-dockerfile.ts';
 export { ruleUrl } from './checks/index.ts';
-export { CHECK_RULES } from './checks/rules.ts';
+export { checkRules } from './checks/rules.ts';
 export { dockerfileToLlb } from './convert.ts';
 export { listTargets, outlineOf } from './outline.ts';
 export type { ArgInfo, MountInfo, Outline, TargetInfo } from './outline.ts';

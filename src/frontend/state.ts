@@ -38,6 +38,8 @@ export interface InstructionContext {
     /** Steps of the stage that progress counts. */
     readonly total: number;
     readonly noCache: boolean;
+    /** Several platforms are built: progress says whose step it is. */
+    readonly showsPlatform: boolean;
   };
   /** Seconds, from SOURCE_DATE_EPOCH. */
   readonly epoch: number | undefined;

@@ -45,6 +45,8 @@ export interface FrontendOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly targetPlatform: Platform;
   readonly buildPlatform: Platform;
+  /** The same file is converted for other platforms too: names of steps say which. */
+  readonly multiPlatform?: boolean | undefined;
   /** Keys lower-case; may hold `name:tag` and `name::platform` forms, as with BuildKit (dockerui/namedcontext.go). */
   readonly contexts: Readonly<Record<string, NamedContext>>;
   /** The main context: a local source (name `context`), or a git/http one. */

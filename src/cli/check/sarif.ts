@@ -1,4 +1,4 @@
-import { listRules, VERSION } from '../../index.ts';
+import { VERSION } from '../../index.ts';
 import type {
   BuildError,
   CheckFinding,
@@ -18,8 +18,7 @@ const LEVELS: Readonly<Record<Severity, 'error' | 'warning' | 'note'>> = {
 const BUILD_ERROR = 'BuildError';
 
 /** SARIF 2.1.0 (OASIS), as code scanning services read it. Columns count UTF-16 units from 1. */
-export function sarifLog({ findings, errors, file }: CheckResult): object {
-  const rules = listRules();
+export function sarifLog({ findings, errors, file }: CheckResult, rules: readonly RuleInfo[]): object {
   return {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
@@ -57,7 +56,7 @@ function sarifFinding({ rule, message, hint, location, edits }: CheckFinding, ru
   const { filename } = location.file;
   return {
     ruleId: rule.name,
-    ruleIndex: rules.indexOf(rule),
+    ruleIndex: rules.findIndex(({ name }) => name === rule.name),
     level: LEVELS[rule.severity],
     message: { text: hint === undefined ? message : `${message}\n${hint}` },
     locations: [sarifLocation(location)],

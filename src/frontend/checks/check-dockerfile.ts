@@ -8,7 +8,6 @@ import { buildArg } from '../global-args.ts';
 import { normalizePlatform } from '../platform.ts';
 import type { StageNode } from '../stage-graph.ts';
 import type { FrontendOptions, Resolver } from '../types.ts';
-import { ADVICE_RULES } from './advice/index.ts';
 import { BUILD_RULES } from './build/index.ts';
 import type { BuildView } from './index.ts';
 import { offlineView } from './offline-view.ts';
@@ -50,6 +49,7 @@ export async function checkDockerfile(input: CheckInput): Promise<CheckReport> {
     findings.push(...runRules(FILE_RULES, dockerfile, config));
     const isAll = options.target === undefined || options.target === '';
     const view = offlineView({ dockerfile, options, contextNames: input.contextNames, allStages: isAll });
+    const { ADVICE_RULES } = await import('./advice/index.ts');
     findings.push(...runRules(BUILD_RULES, view, config), ...runRules(ADVICE_RULES, view, config));
     const targets = isAll ? leaves(view) : [view.target.node];
     return { findings: sortFindings(findings), errors: await buildErrors(view, targets, findings) };

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { RuleInfo } from '../../dockerfile/index.ts';
 import { convert, fakeResolver } from '../testing.ts';
-import { CHECK_RULES } from './rules.ts';
+import { checkRules } from './rules.ts';
 import { checkFile } from './testing.ts';
+
+const CHECK_RULES = await checkRules();
 
 async function example(rule: RuleInfo, text: string): Promise<readonly string[]> {
   const { ignore, contextNames, basePlatform } = rule.doc;

@@ -32,8 +32,6 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
   },
   login: { summary: 'Log in to a registry', load: async () => (await import('./login.ts')).loginCommand },
   logout: { summary: 'Forget the login to a registry', load: async () => (await import('./login.ts')).logoutCommand },
-  login: { summary: 'Log in to a registry', load: async () => (await import('./login.ts')).loginCommand },
-  logout: { summary: 'Forget the login to a registry', load: async () => (await import('./login.ts')).logoutCommand },
   run: { summary: 'Run an image from the local store', load: async () => (await import('./run.ts')).runCommand },
   rmi: { summary: 'Remove images from the local store', load: async () => (await import('./images.ts')).rmiCommand },
   version: {

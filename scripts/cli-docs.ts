@@ -4,6 +4,7 @@ import { help, type Command } from '../src/cli/command.ts';
 import { buildCommand } from '../src/cli/build.ts';
 import { checkCommand } from '../src/cli/check.ts';
 import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../src/cli/images.ts';
+import { lockCommand } from '../src/cli/lock.ts';
 import { loginCommand, logoutCommand } from '../src/cli/login.ts';
 import { runCommand } from '../src/cli/run.ts';
 import { versionCommand } from '../src/cli/version.ts';
@@ -16,6 +17,7 @@ const COMMANDS: readonly Command[] = [
   historyCommand,
   runCommand,
   rmiCommand,
+  lockCommand,
   loginCommand,
   logoutCommand,
   versionCommand,

@@ -28,6 +28,8 @@ export interface BuildOptions extends HostOptions {
   /** True: every step; names: the steps of these stages. */
   readonly noCache?: boolean | readonly string[] | undefined;
   readonly pull?: boolean | undefined;
+  /** Read nothing but what `slipway.lock` pins. */
+  readonly frozen?: boolean | undefined;
   /** `os/arch[/variant]`; default: this machine's. */
   readonly platform?: string | undefined;
   readonly network?: 'sandbox' | 'host' | 'none' | undefined;

@@ -6,11 +6,12 @@ import { parseDockerfile, type Dockerfile } from '../dockerfile/index.ts';
 import { createExecutor } from '../executor/index.ts';
 import { dockerfileToLlb, type FrontendOptions, type FrontendResult, type NamedContext } from '../frontend/index.ts';
 import { createRegistry, parseMirrors, type Registry } from '../registry/index.ts';
-import { createSources, type Sources } from '../source/index.ts';
+import { createSources, type Pins, type Sources } from '../source/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { createWorker } from '../worker/index.ts';
 import { classifyContexts, contextDirectory, isRemoteContext, type ContextDirectory } from './contexts.ts';
 import { dockerfileFromBytes, readDockerfile, readIgnoreFile, type DockerfileText } from './dockerfile-input.ts';
+import { frozenPins } from './lock-file.ts';
 import type { BuildOptions } from './options.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
 import { parseSecrets, parseSsh } from './secrets.ts';
@@ -47,7 +48,7 @@ export interface Session {
 export async function withSession<T>(
   options: BuildOptions,
   work: (session: Session) => Promise<T>,
-  how: { readonly listsContent: boolean } = { listsContent: true },
+  how: { readonly listsContent: boolean; readonly pins?: Pins | undefined } = { listsContent: true },
 ): Promise<T> {
   const events: BuildEventSink = options.onEvent ?? (() => undefined);
   const env = options.env ?? process.env;
@@ -61,7 +62,16 @@ export async function withSession<T>(
   const registry = createRegistry({ mirrors, env, signal });
   const executor = createExecutor({ root: store.root });
   const directories = new Map<string, ContextDirectory>();
-  const sources = createSources({ store, registry, contexts: directories, pull: options.pull, events, signal, env });
+  const sources = createSources({
+    store,
+    registry,
+    contexts: directories,
+    pull: options.pull,
+    pins: how.pins ?? (options.frozen === true ? await frozenPins(options) : undefined),
+    events,
+    signal,
+    env,
+  });
   const worker = createWorker({
     store,
     sources,

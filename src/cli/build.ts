@@ -10,7 +10,7 @@ import {
 import { usage, type Command, type Flag, type Io, type Parsed } from './command.ts';
 import { buildArgs, pairs } from './pairs.ts';
 
-const FLAGS: readonly Flag[] = [
+export const BUILD_FLAGS: readonly Flag[] = [
   { name: 'add-host', value: 'HOST:IP', multiple: true, help: 'Extra line for /etc/hosts in RUN steps' },
   {
     name: 'build-arg',
@@ -37,6 +37,7 @@ const FLAGS: readonly Flag[] = [
     value: 'PATH',
     help: 'Dockerfile (default: CONTEXT/Dockerfile); - reads it from standard input',
   },
+  { name: 'frozen', help: 'Read only images, URLs and git refs that slipway.lock pins, as it pins them' },
   { name: 'iidfile', value: 'FILE', help: 'Write the image ID to FILE' },
   { name: 'jobs', value: 'N', help: 'Run at most N RUN steps at once (default: no bound)' },
   { name: 'label', value: 'NAME=VALUE', multiple: true, help: 'Label of the image' },
@@ -76,7 +77,7 @@ export const buildCommand: Command = {
   usage: '[OPTIONS] CONTEXT',
   summary:
     'Builds an image from a Dockerfile. CONTEXT is a directory, or - for a tar or a Dockerfile on standard input.',
-  flags: FLAGS,
+  flags: BUILD_FLAGS,
   async run(parsed, io) {
     const [context, ...more] = parsed.positionals;
     if (context === undefined) throw usage(buildCommand, 'build needs a context, as in: slipway build .');
@@ -128,7 +129,8 @@ function progressMode(parsed: Parsed, io: Io) {
   return mode;
 }
 
-function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions {
+/** The options that the flags of build stand for; other commands that work on a build take the same. */
+export function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions {
   return {
     context,
     dockerfile: parsed.text('file'),
@@ -140,6 +142,7 @@ function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions {
     labels: pairs(buildCommand, 'label', parsed.list('label'), ''),
     noCache: parsed.on('no-cache') || commaList(parsed.list('no-cache-filter')),
     pull: parsed.on('pull'),
+    frozen: parsed.on('frozen'),
     platform: parsed.text('platform'),
     network: networkMode(parsed.text('network')),
     extraHosts: parsed.list('add-host').map(extraHost),

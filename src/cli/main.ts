@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'Show the steps that made an image',
     load: async () => (await import('./images.ts')).historyCommand,
   },
+  lock: { summary: 'Pin what a build reads from elsewhere', load: async () => (await import('./lock.ts')).lockCommand },
   login: { summary: 'Log in to a registry', load: async () => (await import('./login.ts')).loginCommand },
   logout: { summary: 'Forget the login to a registry', load: async () => (await import('./login.ts')).logoutCommand },
   run: { summary: 'Run an image from the local store', load: async () => (await import('./run.ts')).runCommand },

@@ -10,5 +10,6 @@
  *     layer-blob.ts  blob to tree, files out of it    http.ts, git/
  */
 export * from './types.ts';
+export type { PinKind, Pins } from './pins.ts';
 export { createSources } from './sources.ts';
 export { createContexts } from './local/contexts.ts';

@@ -1,4 +1,4 @@
-import { BuildError } from '../contracts/index.ts';
+import { BuildError, isDigest } from '../contracts/index.ts';
 import type { BuildEvent, Digest, Layer, LayerId, SourceLocation, WorkContext } from '../contracts/index.ts';
 import { chainId, digestOf, referenceToString, snapshotOf } from '../image/index.ts';
 import type { GitDeps } from './git/source.ts';
@@ -11,6 +11,7 @@ import type { FoundImage } from './image/resolve.ts';
 import { createFileHasher } from './local/hash-files.ts';
 import { createLocalSources } from './local/local.ts';
 import { createThreadPool } from './local/thread-pool.ts';
+import type { PinKind } from './pins.ts';
 import { SILENT, reportLayer } from './progress.ts';
 import type { Platform, ResolvedImage, SourceVertex, Sources, SourcesOptions } from './types.ts';
 
@@ -73,10 +74,27 @@ export function createSources(options: SourcesOptions): Sources {
   }
 
   function registryImage(identifier: string, platform: Platform, pull: boolean): Promise<FoundImage> {
-    const reference = imageReference(identifier);
-    const pinned = reference.digest;
-    const key = `${pinned ?? referenceToString(reference)} ${platformKey(platform)}`;
-    return once(key, () => findRegistryImage(reference, platform, pull, { store, registry, signal }));
+    const named = imageReference(identifier);
+    const name = referenceToString(named);
+    const digest = named.digest ?? pinnedDigest('image', name);
+    const reference = digest === undefined ? named : { ...named, digest };
+    const key = `${digest ?? name} ${platformKey(platform)}`;
+    const found = once(key, () => findRegistryImage(reference, platform, pull, { store, registry, signal }));
+    if (named.digest === undefined) tell('image', name, found, (image) => image.digest);
+    return found;
+  }
+
+  function pinnedDigest(kind: PinKind, name: string): Digest | undefined {
+    const pin = options.pins?.find(kind, name);
+    return pin !== undefined && isDigest(pin) ? pin : undefined;
+  }
+
+  function tell<T>(kind: PinKind, name: string, found: Promise<T>, value: (found: T) => string): void {
+    // Who waits for `found` hears of its failure.
+    found.then(
+      (result) => options.pins?.saw(kind, name, value(result)),
+      () => undefined,
+    );
   }
 
   function layoutImage(text: string, platform: Platform): Promise<FoundImage> {
@@ -104,8 +122,12 @@ export function createSources(options: SourcesOptions): Sources {
     let found = downloads.get(key);
     if (found === undefined) {
       const deps: HttpDeps = { store, registry, events, signal };
-      found = track(import('./http.ts').then(({ download }) => download(identifier, vertex.digest, attrs, deps)));
+      const isPinned = attrs['http.checksum'] !== undefined;
+      const checksum = isPinned ? undefined : pinnedDigest('url', identifier);
+      const wanted = checksum === undefined ? attrs : { ...attrs, 'http.checksum': checksum };
+      found = track(import('./http.ts').then(({ download }) => download(identifier, vertex.digest, wanted, deps)));
       downloads.set(key, found);
+      if (!isPinned) tell('url', identifier, found, ({ digest }) => digest);
     }
     return found;
   }
@@ -117,10 +139,14 @@ export function createSources(options: SourcesOptions): Sources {
   async function gitSource(vertex: SourceVertex) {
     const { parseGitSource, resolveCommit, gitKey, gitLayer } = await import('./git/source.ts');
     const { identifier, attrs } = sourceOf(vertex);
-    const source = parseGitSource(identifier, attrs);
+    const named = parseGitSource(identifier, attrs);
+    const name = `${named.remote}#${named.ref ?? ''}`;
+    const pin = named.checksum === undefined ? options.pins?.find('git', name) : undefined;
+    const source = pin === undefined ? named : { ...named, ref: pin };
     const asked = JSON.stringify([source.remote, source.ref, source.checksum]);
     let commit = commits.get(asked);
     if (commit === undefined) commits.set(asked, (commit = resolveCommit(source, gitDeps)));
+    if (named.checksum === undefined) tell('git', name, commit, (found) => found);
     const found = await commit;
     return { key: gitKey(found, source), layer: () => track(gitLayer(source, found, gitDeps)) };
   }

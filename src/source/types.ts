@@ -13,6 +13,7 @@ import type {
   Worker,
 } from '../contracts/index.ts';
 import type { ImageConfig } from '../image/types.ts';
+import type { Pins } from './pins.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
 
@@ -35,6 +36,8 @@ export interface SourcesOptions {
   readonly registry: Registry;
   /** By the name of the local source: `context`, or that of `--build-context`. */
   readonly contexts: ReadonlyMap<string, LocalContext>;
+  /** What names are to mean, and who hears what they mean. */
+  readonly pins?: Pins | undefined;
   /** `--pull`: ask registries even for names that the store knows. */
   readonly pull?: boolean | undefined;
   readonly events: BuildEventSink;

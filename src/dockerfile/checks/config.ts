@@ -1,5 +1,4 @@
 import { BuildError, type SourceLocation } from '../../contracts/index.ts';
-import { dockerfileError } from '../errors.ts';
 import { parseBool } from '../go-values.ts';
 import type { Dockerfile, Word } from '../types.ts';
 import type { Finding, Report, Rule, RuleInfo } from './rule.ts';
@@ -138,10 +137,11 @@ export function refuseFindings(dockerfile: Dockerfile, config: CheckConfig, find
   const [first] = findings;
   if (!config.error || first === undefined) return;
   const rules = [...new Set(findings.map(({ rule }) => rule.name))].join(', ');
-  throw dockerfileError(
-    dockerfile.file,
-    first.range,
-    `checks failed: ${rules}`,
-    'the file asks for this by # check=error=true; `slipway check` shows all findings',
-  );
+  throw new BuildError({
+    code: 'dockerfile',
+    message: `checks failed: ${rules}`,
+    hint: 'the checks of this file are set to error=true; slipway check shows every finding in place',
+    detail: findings.map(({ rule, message, range }) => `${rule.name}: ${message} (line ${range.start.line})`),
+    location: { file: dockerfile.file, ranges: [first.range] },
+  });
 }

@@ -36,6 +36,5 @@ function* reports(instruction: ArgInstruction | FromInstruction, names: readonly
     message: `the comment above ${instruction.name} is no description: it does not begin with ${others.length > 0 ? 'the name of an argument' : only}`,
     hint: `write # ${others.length > 0 ? 'NAME' : only} and what it is, or put a blank line below the comment`,
     place: instruction,
-    range: comment.range,
   };
 }

@@ -172,10 +172,10 @@ const CASES: readonly Case[] = [
     'InvalidDefinitionDescription, when it is asked for',
     '# check=experimental=all\n# bar it is\nARG foo=1\n# BasE it is\nFROM busybox:1 AS base\n# bad\nARG version=1\n# bad\nARG a=1 b=2\n#\nARG c=1\n\n# x\n\nARG d=1\n# e it is\nARG e=1\n# for copy\nCOPY a /',
     [
-      'InvalidDefinitionDescription:2',
-      'InvalidDefinitionDescription:4',
-      'InvalidDefinitionDescription:6',
-      'InvalidDefinitionDescription:8',
+      'InvalidDefinitionDescription:3',
+      'InvalidDefinitionDescription:5',
+      'InvalidDefinitionDescription:7',
+      'InvalidDefinitionDescription:9',
     ],
   ],
 ];
@@ -266,7 +266,7 @@ describe('# check=', () => {
     [
       'what is off, the other way round',
       'FROM scratch\n# check=experimental=InvalidDefinitionDescription\nARG a\n# x\nARG b',
-      ['InvalidDefinitionDescription:2'],
+      ['InvalidDefinitionDescription:3'],
     ],
   ] as const)('above an instruction turns off %s', async (_name, dockerfile, expected) => {
     expect(await found(dockerfile)).toEqual(expected);

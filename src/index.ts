@@ -18,6 +18,8 @@ export type { BuildDetails, BuildListItem } from './api/builds.ts';
 export type { BuildData, BuildSummary } from './api/build-data.ts';
 export { explain } from './api/explain.ts';
 export type { BuildExplanation } from './api/explain.ts';
+export { plan } from './api/plan.ts';
+export type { BuildPlan, PlannedStep } from './api/plan.ts';
 export { explanationText, reasonText } from './solver/index.ts';
 export type { BuildGraph, Explanation, GraphStep, Reason, StepRun } from './solver/index.ts';
 export { imageHistory, inspectImage, listImages, removeImage } from './api/images.ts';

@@ -240,8 +240,9 @@ function encoded(id: string, graph: BuildGraph) {
   return { id, data, contents: [...new Set(contents)] };
 }
 
-function isStep({ op }: Vertex): boolean {
-  return op.kind !== 'source';
+/** As explanations count: here-documents are parts of other steps. */
+function isStep({ op, metadata }: Vertex): boolean {
+  return op.kind !== 'source' && metadata.name?.startsWith('[internal] ') !== true;
 }
 
 function contextName(options: BuildOptions): string {

@@ -8,6 +8,7 @@ import type { Registry } from '../registry/index.ts';
 import { createEngine } from '../solver/index.ts';
 import type { Store } from '../store/index.ts';
 import { both, createBuildRecorder, type BuildRecorder } from './build-record.ts';
+import { destinationsOf } from './destinations.ts';
 import { otherStageHint } from './missing-source.ts';
 import type { BuildOptions, BuildResult } from './options.ts';
 import { cwdOf, withSession, type Session } from './session.ts';
@@ -69,12 +70,6 @@ async function carryOut(
     onFailure: async (error, peek) => await otherStageHint(error, frontend, peek),
   });
   return await finish(options, { outputs, frontend, solved, store, registry, events, signal, platform });
-}
-
-/** -t alone means the local store; with another destination the names go into both. */
-function destinationsOf(options: BuildOptions, outputs: readonly OutputSpec[]): readonly OutputSpec[] {
-  const named = (options.tags ?? []).length > 0 && !outputs.some((spec) => spec.type === 'image');
-  return named ? [parseOutput('type=image'), ...outputs] : outputs;
 }
 
 interface Finished {

@@ -18,6 +18,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'Say why the steps of a build ran',
     load: async () => (await import('./explain.ts')).explainCommand,
   },
+  plan: {
+    summary: 'Say what a build would run, and why',
+    load: async () => (await import('./plan.ts')).planCommand,
+  },
   images: {
     summary: 'List the images in the local store',
     load: async () => (await import('./images.ts')).imagesCommand,

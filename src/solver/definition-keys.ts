@@ -2,7 +2,7 @@ import type { Digest } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import { makeKey, type KeyPart } from './keys.ts';
 import { opIdentity } from './op-identity.ts';
-import { isLocal } from './reporter.ts';
+import { isLocal } from './source-kind.ts';
 
 /** What has to be asked before keys can be computed. Undefined answers make a vertex unfindable for other builds. */
 export interface DefinitionFacts {

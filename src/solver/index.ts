@@ -18,3 +18,4 @@ export { compareContentLists, type FileDifference } from './explain/content.ts';
 export { instructionOf, matchSteps } from './explain/match.ts';
 export { explanationText, reasonText } from './explain/text.ts';
 export type * from './explain/types.ts';
+export { planSolve, type Planned, type PlanOptions } from './plan.ts';

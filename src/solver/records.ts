@@ -1,9 +1,9 @@
-import type { Digest, Snapshot, Worker } from '../contracts/index.ts';
+import type { Snapshot, Worker } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
 import { makeKey } from './keys.ts';
+import type { Lookup } from './lookup.ts';
 import { vertexName } from './names.ts';
-import type { OpField } from './op-identity.ts';
 import { describeInputs, type RecordInputs } from './record-inputs.ts';
 
 /** The outcome of a vertex. */
@@ -14,16 +14,6 @@ export interface Solved {
   readonly snapshots: readonly Snapshot[];
   /** Trees only: the vertex has to run again before anybody can read bytes. */
   readonly virtual: boolean;
-}
-
-/** What a vertex is looked up and recorded under. */
-export interface Lookup {
-  readonly key: string;
-  readonly op: readonly OpField[];
-  /** Of each input: the digest of what the op reads of it, where it counts by that. */
-  readonly content: readonly (Digest | undefined)[];
-  /** Of each input: its record. */
-  readonly records: readonly string[];
 }
 
 /** Results of this and earlier builds. */

@@ -1,6 +1,7 @@
 import type { BuildEventSink, Digest, SolvedVertex } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import { vertexName } from './names.ts';
+import { isLocal } from './source-kind.ts';
 
 /** Tells progress what happens to the vertices of one solve, and remembers it for the result. */
 export interface Reporter {
@@ -84,10 +85,6 @@ export function createReporter(
     },
     solved: () => [...states.values()],
   };
-}
-
-export function isLocal(vertex: Vertex): boolean {
-  return vertex.op.kind === 'source' && vertex.op.identifier.startsWith('local://');
 }
 
 /** The vertex and everything below it that is not known yet, inputs first; without recursion, chains can be long. */

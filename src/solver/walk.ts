@@ -3,14 +3,16 @@ import type { Digest, Snapshot, SolveOptions, WorkContext, Worker } from '../con
 import { BuildError } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
-import { definitionKeys, sourceIdentity } from './definition-keys.ts';
+import { definitionKeys } from './definition-keys.ts';
 import { CANCELED, cancelled, toBuildError } from './errors.ts';
 import type { Flights } from './flights.ts';
-import { makeKey, type KeyPart } from './keys.ts';
+import { makeKey } from './keys.ts';
 import { createLimiter, type Limiter } from './limits.ts';
-import { opIdentity } from './op-identity.ts';
-import { createRecords, type Lookup, type Records, type Solved } from './records.ts';
-import { createReporter, isLocal, type Reporter } from './reporter.ts';
+import { opLookup, sourceLookup, type Lookup } from './lookup.ts';
+import { ignoringCache, isNoCache } from './no-cache.ts';
+import { createRecords, type Records, type Solved } from './records.ts';
+import { createReporter, type Reporter } from './reporter.ts';
+import { isImage, isLocal } from './source-kind.ts';
 import type { SolveTrace } from './trace.ts';
 
 export interface WalkDeps {
@@ -49,7 +51,7 @@ export class Walk {
     this.#signal = AbortSignal.any([options.signal, this.#abort.signal]);
     this.#runs = createLimiter(options.maxParallelRuns);
     this.#reporter = createReporter(options.events, (vertex) => this.#definitionKey(vertex));
-    this.#ignoresCache = ignoringCache(vertices, (vertex) => this.#isNoCache(vertex));
+    this.#ignoresCache = ignoringCache(vertices, options.noCache);
   }
 
   get vertices() {
@@ -130,8 +132,7 @@ export class Walk {
 
   async #lookup(vertex: Vertex, inputs: readonly Solved[]): Promise<Lookup> {
     if (vertex.op.kind === 'source') {
-      const key = makeKey('lookup', sourceIdentity(vertex, { sources: this.#sources, nonce: this.#nonce }));
-      return { key, op: opIdentity(vertex, () => false), content: [], records: [] };
+      return sourceLookup(vertex, { sources: this.#sources, nonce: this.#nonce });
     }
     const content = await Promise.all(
       vertex.inputs.map(({ vertex: input, index }, i) =>
@@ -140,13 +141,11 @@ export class Walk {
           : this.#contentKey(vertex, i, snapshotAt(inputs[i], index)),
       ),
     );
-    const records = inputs.map(({ key }) => key);
-    const op = opIdentity(vertex, (i) => content[i] !== undefined);
-    const edges: KeyPart = vertex.inputs.map(({ index }, i) => {
-      const digest = content[i];
-      return digest === undefined ? ['record', records[i] ?? '', String(index)] : ['content', digest];
-    });
-    return { key: makeKey('lookup', [op, edges]), op, content, records };
+    return opLookup(
+      vertex,
+      content,
+      inputs.map(({ key }) => key),
+    );
   }
 
   // walking
@@ -331,25 +330,9 @@ export class Walk {
     this.#abort.abort(this.#failure);
   }
 
-  #isNoCache({ digest, metadata }: Vertex): boolean {
-    const { noCache } = this.#options;
-    return noCache === 'all' || noCache.has(digest) || metadata.ignoreCache === true;
+  #isNoCache(vertex: Vertex): boolean {
+    return isNoCache(this.#options.noCache, vertex);
   }
-}
-
-function isImage({ op }: Vertex): boolean {
-  return op.kind === 'source' && /^(docker-image|oci-layout):\/\//.test(op.identifier);
-}
-
-/** Vertices that a definition key cannot stand for, as they or something below them must run. */
-function ignoringCache(vertices: readonly Vertex[], isNoCache: (vertex: Vertex) => boolean): ReadonlySet<Digest> {
-  const ignoring = new Set<Digest>();
-  for (const vertex of vertices) {
-    if (isNoCache(vertex) || vertex.inputs.some((input) => ignoring.has(input.vertex.digest))) {
-      ignoring.add(vertex.digest);
-    }
-  }
-  return ignoring;
 }
 
 function snapshotAt(solved: Solved | undefined, index: number): Snapshot {

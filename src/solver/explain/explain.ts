@@ -31,9 +31,17 @@ export function explainBuild(build: ExplainedBuild, sources: ExplainSources): re
   return explanations;
 }
 
-/** Sources are looked at, not run. */
-export function isStep({ kind }: GraphStep): boolean {
-  return kind !== 'image' && kind !== 'local' && kind !== 'source';
+/** Sources are looked at, not run; a here-document is a part of the step that reads it. */
+export function isStep(step: GraphStep): boolean {
+  return !isSource(step) && !isInline(step);
+}
+
+function isSource({ kind }: GraphStep): boolean {
+  return kind === 'image' || kind === 'local' || kind === 'source';
+}
+
+function isInline({ kind, name }: GraphStep): boolean {
+  return kind === 'file' && name.startsWith('[internal] ');
 }
 
 export function hasRun({ outcome }: StepRun): boolean {
@@ -136,7 +144,7 @@ class Comparison {
     const [step, before] = [this.#current.graph.steps[a], this.#earlier.graph.steps[b]];
     if (step === undefined || before === undefined) return [{ kind: 'unknown' }];
     if (this.#current.runs[a]?.noCache === true) return [{ kind: 'no-cache' }];
-    if (!isStep(step) || !isStep(before)) return sourceReasons(step, before);
+    if (isSource(step) || isSource(before)) return sourceReasons(step, before);
     if (isSame(step, before)) return [{ kind: 'replaced' }];
     if (step.lookup === undefined || before.lookup === undefined) return [{ kind: 'unknown' }];
     const reasons = [...opReasons({ build: this.#current, step }, { build: this.#earlier, step: before })];
@@ -151,6 +159,8 @@ class Comparison {
   }
 
   #contentReasons(own: GraphInput, theirs: GraphInput): readonly Reason[] {
+    const inline = this.#current.graph.steps[own.step];
+    if (inline !== undefined && isInline(inline)) return [{ kind: 'option', name: 'here-document' }];
     const input = this.#inputName(own.step);
     const cause = this.#cause(own.step, theirs.step);
     const [after, before] = [this.#list(own.content), this.#list(theirs.content)];
@@ -170,7 +180,7 @@ class Comparison {
   #parentReason(own: GraphInput, theirs: GraphInput): Reason {
     const [step, before] = [this.#current.graph.steps[own.step], this.#earlier.graph.steps[theirs.step]];
     if (step === undefined || before === undefined) return { kind: 'unknown' };
-    if (!isStep(step)) return sourceReasons(step, before)[0] ?? { kind: 'unknown' };
+    if (isSource(step)) return sourceReasons(step, before)[0] ?? { kind: 'unknown' };
     const counterpart = this.#matched.get(own.step);
     const parent = { kind: 'parent', line: step.line, name: step.name } as const;
     if (counterpart === undefined) return { ...parent, cause: { kind: 'new-step' } };
@@ -183,7 +193,7 @@ class Comparison {
   #cause(own: number, theirs: number): Reason | undefined {
     const [step, before] = [this.#current.graph.steps[own], this.#earlier.graph.steps[theirs]];
     if (step === undefined || before === undefined || step.kind === 'local') return undefined;
-    if (!isStep(step)) return sourceReasons(step, before)[0];
+    if (isSource(step)) return sourceReasons(step, before)[0];
     return { kind: 'parent', line: step.line, name: step.name, cause: root(this.reasons(own, theirs)[0]) };
   }
 
@@ -223,8 +233,8 @@ function sourceReasons(step: GraphStep, before: GraphStep): readonly Reason[] {
   if (step.kind === 'image' && before.kind === 'image' && name === shortIdentifier(before)) {
     return [{ kind: 'base', name, from, to }];
   }
-  if (isStep(step) || isStep(before) || name !== shortIdentifier(before)) {
-    return [{ kind: 'base', name, from: isStep(before) ? before.name : shortIdentifier(before), to: name }];
+  if (!isSource(step) || !isSource(before) || name !== shortIdentifier(before)) {
+    return [{ kind: 'base', name, from: !isSource(before) ? before.name : shortIdentifier(before), to: name }];
   }
   return [{ kind: 'source', name, from, to }];
 }

@@ -2,18 +2,21 @@
  * Bundles the CLI, the library and every thread and child entry into dist/, each as one file: a process that starts reads
  * one file, and what it imports dynamically costs nothing before it is asked for.
  */
-import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { parseArgs } from 'node:util';
-import { build, type Plugin } from 'esbuild';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 const { values: flags } = parseArgs({
   options: { outdir: { type: 'string', default: 'dist' }, metafile: { type: 'string' } },
 });
+/** Takes the place of the old one when it is complete. */
+const outdir = `${flags.outdir}.new`;
 const threads = globSync('src/**/*-thread.ts');
 const entries = {
-  cli: 'src/cli/main.ts',
   index: 'src/index.ts',
+  dockerfile: 'src/api/dockerfile.ts',
   child: 'src/executor/child.ts',
   ...Object.fromEntries(threads.map((file) => [file.replace(/^.*\/|\.ts$/g, ''), file])),
 };
@@ -53,34 +56,52 @@ const builtinsWhenNeeded: Plugin = {
   },
 };
 
+const common: BuildOptions = {
+  outdir,
+  bundle: true,
+  platform: 'node',
+  target: 'node22',
+  // ES modules keep their named exports when they are imported dynamically.
+  mainFields: ['module', 'main'],
+  // Native code, and a client that is loaded only for the network, stay packages of their own.
+  external: ['koffi', 'undici'],
+  plugins: [builtinsWhenNeeded],
+  sourcemap: 'linked',
+  sourcesContent: false,
+  // Names stay, so that a stack trace can be read.
+  minifySyntax: true,
+  minifyWhitespace: true,
+  metafile: true,
+  logLevel: 'warning',
+};
+
+/** ES modules, started by Node. */
+const modules = ([name, file]: readonly [string, string]): BuildOptions => ({
+  ...common,
+  entryPoints: { [name]: file },
+  format: 'esm',
+  // CommonJS packages inside an ES module bundle ask for `require`.
+  banner: { js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
+});
+
+/** One function, for `bin/slipway.js`, which keeps the code that V8 made of it. Called with `require` and its own URL. */
+const command: BuildOptions = {
+  ...common,
+  entryPoints: { cli: 'src/cli/main.ts' },
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  define: { 'import.meta.url': '__url' },
+  banner: { js: '(function(require,__url){const module={exports:{}};' },
+  footer: { js: 'return module.exports})' },
+};
+
+rmSync(outdir, { recursive: true, force: true });
+const results = await Promise.all([...Object.entries(entries).map(modules), command].map((options) => build(options)));
+const bundle = `${outdir}/cli.cjs`;
+const code = readFileSync(bundle);
+appendFileSync(bundle, `//${createHash('sha256').update(code).digest('hex')}\n`);
 rmSync(flags.outdir, { recursive: true, force: true });
-mkdirSync(flags.outdir, { recursive: true });
-const results = await Promise.all(
-  Object.entries(entries).map(([name, file]) =>
-    build({
-      entryPoints: { [name]: file },
-      outdir: flags.outdir,
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node22',
-      // ES modules keep their named exports when they are imported dynamically.
-      mainFields: ['module', 'main'],
-      // Native code, and a client that is loaded only for the network, stay packages of their own.
-      external: ['koffi', 'undici'],
-      plugins: [builtinsWhenNeeded],
-      sourcemap: 'linked',
-      sourcesContent: false,
-      // Names stay, so that a stack trace can be read.
-      minifySyntax: true,
-      minifyWhitespace: true,
-      metafile: true,
-      logLevel: 'warning',
-      // CommonJS packages inside an ES module bundle ask for `require`.
-      banner: { js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
-    }),
-  ),
-);
+renameSync(outdir, flags.outdir);
 if (flags.metafile !== undefined) {
   writeFileSync(flags.metafile, JSON.stringify(results.map(({ metafile }) => metafile)));
 }

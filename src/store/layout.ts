@@ -15,6 +15,7 @@ import { leaseTempPath } from './lease.ts';
  *     l/<id>/{fs,work,tree}   a layer: its directory, overlay's work directory, its encoded tree, digests of its files
  *     cache/<hash>/           cache mounts, named by the hash of their id
  *     statcache/<hash>        stat caches of build contexts
+ *     code/                   what V8 made of the command line's bundle (bin/slipway.js)
  *     tmp/<lease>/            what a live process is writing
  *     locks/                  files for flock
  */

@@ -11,5 +11,7 @@
  */
 export * from './types.ts';
 export type { PinKind, Pins } from './pins.ts';
+export { createCacheImports } from './cache/imports.ts';
+export type { CacheImport, CacheImports, CachedRecord } from './cache/types.ts';
 export { createSources } from './sources.ts';
 export { createContexts } from './local/contexts.ts';

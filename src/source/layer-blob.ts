@@ -55,7 +55,7 @@ export async function ingestBlob(id: LayerId, deps: BlobDeps): Promise<BlobRow> 
  * Whether a local blob is known to unpack to its diff ID: we packed it, or have read it. An image may name any blob for
  * any diff ID; until somebody has looked, it is the word of whoever made the image.
  */
-export function isTrusted(blob: BlobRow, { store }: BlobDeps): boolean {
+export function isTrusted(blob: BlobRow, { store }: Pick<BlobDeps, 'store'>): boolean {
   return blob.local && (blob.compressor !== undefined || store.readFact(diffIdFact(blob)) === blob.diffId);
 }
 

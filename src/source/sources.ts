@@ -3,11 +3,11 @@ import type { BuildEvent, Digest, Layer, LayerId, SourceLocation, WorkContext } 
 import { chainId, digestOf, referenceToString, snapshotOf } from '../image/index.ts';
 import type { GitDeps } from './git/source.ts';
 import type { Download, HttpDeps } from './http.ts';
-import { isTrusted } from './layer-blob.ts';
 import { createStoreLayer } from './layer.ts';
 import type { LayerDeps } from './layer.ts';
 import { findLayoutImage, findRegistryImage, imageReference } from './image/resolve.ts';
 import type { FoundImage } from './image/resolve.ts';
+import { cachedLayerRow, imageLayerRow, isReachable } from './image/rows.ts';
 import { createFileHasher } from './local/hash-files.ts';
 import { createLocalSources } from './local/local.ts';
 import { createThreadPool } from './local/thread-pool.ts';
@@ -98,7 +98,7 @@ export function createSources(options: SourcesOptions): Sources {
   }
 
   function layoutImage(text: string, platform: Platform): Promise<FoundImage> {
-    return once(`${text} ${platformKey(platform)}`, () => findLayoutImage(text, platform, { store, registry, signal }));
+    return once(`${text} ${platformKey(platform)}`, () => findLayoutImage(text, platform, { store, signal }));
   }
 
   function vertexImage(vertex: SourceVertex): Promise<FoundImage> {
@@ -151,22 +151,17 @@ export function createSources(options: SourcesOptions): Sources {
     return { key: gitKey(found, source), layer: () => track(gitLayer(source, found, gitDeps)) };
   }
 
-  /** The row of a layer of an image: by diff ID, whoever built or pulled it first. */
-  function rowFor(image: FoundImage, index: number): LayerId {
-    const diffId = image.diffIds[index];
-    const descriptor = image.manifest.layers[index];
-    if (diffId === undefined || descriptor === undefined) throw new RangeError(`no layer ${index}`);
-    const { mediaType, digest, size, annotations } = descriptor;
-    const id = store.findLayer({ diffId }) ?? store.newLayer();
-    const row = store.layer(id);
-    const known = row?.blobs.find((blob) => blob.digest === digest);
-    // Where the layer is at hand, another blob that an image claims to be the same could only do harm.
-    const isAtHand = row !== undefined && (row.hasDir || row.blobs.some((blob) => isTrusted(blob, layerDeps)));
-    if (known === undefined ? !isAtHand : !known.repositories.includes(image.origin)) {
-      const blob = { mediaType, digest, size, diffId, annotations, repository: image.origin };
-      store.saveLayer(id, { diffId, blob });
+  /** By layer of a cache: whether its bytes can still be had. */
+  const reachable = new Map<LayerId, Promise<boolean>>();
+
+  /** The row of a layer that one of the images of this build has. */
+  async function imageLayer(diffId: Digest): Promise<LayerId | undefined> {
+    for (const asked of images.values()) {
+      const image = await asked.catch(() => undefined);
+      const index = image?.diffIds.indexOf(diffId) ?? -1;
+      if (image !== undefined && index !== -1) return imageLayerRow(image, index, { store });
     }
-    return id;
+    return store.findLayer({ diffId });
   }
 
   const sources: Sources = {
@@ -184,7 +179,7 @@ export function createSources(options: SourcesOptions): Sources {
 
     async imageSnapshot(vertex) {
       const image = await vertexImage(vertex);
-      const ids = image.diffIds.map((_, index) => rowFor(image, index));
+      const ids = image.diffIds.map((_, index) => imageLayerRow(image, index, { store }));
       for (const id of ids) if (!shownUnder.has(id)) shownUnder.set(id, vertex.digest);
       return snapshotOf(ids.map(storeLayer));
     },
@@ -239,6 +234,21 @@ export function createSources(options: SourcesOptions): Sources {
     storeLayer(id) {
       if (store.layer(id) === undefined) throw new BuildError({ code: 'store', message: `there is no layer ${id}` });
       return storeLayer(id);
+    },
+
+    async cachedLayer({ diffId, blob, created }, origin) {
+      const base = created === undefined ? await imageLayer(diffId) : undefined;
+      if (base !== undefined || blob === undefined) return base;
+      const id = cachedLayerRow(diffId, blob, created, origin, { store });
+      // The manifest that was read just now holds it.
+      reachable.set(id, Promise.resolve(true));
+      return id;
+    },
+
+    isReachable(row) {
+      let answer = reachable.get(row.id);
+      if (answer === undefined) reachable.set(row.id, (answer = isReachable(row, { store, registry, signal })));
+      return answer;
     },
 
     async contextFromTar(stream) {

@@ -12,10 +12,10 @@ import type {
   WorkContext,
   Worker,
 } from '../contracts/index.ts';
-import type { ImageConfig } from '../image/types.ts';
+import type { ImageConfig, PortableLayer } from '../image/index.ts';
 import type { Pins } from './pins.ts';
 import type { Registry } from '../registry/index.ts';
-import type { Store } from '../store/index.ts';
+import type { LayerRow, Store } from '../store/index.ts';
 
 /** An LLB source vertex (`llb/`), by way of the contract that hands it on. */
 export type SourceVertex = Parameters<Worker['sourceKey']>[0];
@@ -116,6 +116,16 @@ export interface Sources {
   snapshot(vertex: SourceVertex, context: WorkContext): Promise<Snapshot>;
   /** A layer over a store row: tree, digests, bytes, as they are needed. Throws `store` when there is no such row. */
   storeLayer(id: LayerId): Layer;
+  /**
+   * The layer that a cache describes, none of its bytes pulled. One of a base image is that of the image which this build
+   * has asked for.
+   *
+   * @param origin Where the cache's blobs can be had: a repository, `oci-layout:///path`.
+   * @returns Undefined for a base layer that the cache does not hold and nobody here knows.
+   */
+  cachedLayer(layer: PortableLayer, origin: string): Promise<LayerId | undefined>;
+  /** Whether a layer's bytes are here or can be had; asks the registry about what a cache offered to an earlier build. */
+  isReachable(row: LayerRow): Promise<boolean>;
   /**
    * Unpacks a tar (plain, gzip, zstd) into a temporary directory of the store, to be read as a local context; gone with
    * the process. Errors: `hostile`, `context`.

@@ -85,7 +85,10 @@ export function createWorker(deps: WorkerDeps): Worker {
         const row = store.layer(id);
         // A row with nothing in it was begun and never finished.
         if (row === undefined || (!row.hasTree && !row.hasDir && row.blobs.length === 0)) return undefined;
-        virtual ||= known === undefined && !row.hasDir && row.blobs.length === 0;
+        if (known === undefined && !row.hasDir && !(row.blobs.length > 0 && (await sources.isReachable(row)))) {
+          if (!row.hasTree) return undefined;
+          virtual = true;
+        }
         layers.push(known ?? sources.storeLayer(id));
       }
       const { snapshotOf } = await import('../image/index.ts');

@@ -68,7 +68,7 @@ export async function resolveInLayout(reference: LayoutReference): Promise<Descr
 
 /** A small blob of a layout, verified. */
 export async function readLayoutBlob(path: string, digest: Digest): Promise<Uint8Array> {
-  const bytes = await readLayoutFile(path, join('blobs', 'sha256', digest.slice('sha256:'.length)));
+  const bytes = await readLayoutFile(path, blobName(digest));
   const found = digestOf(bytes);
   if (found === digest) return bytes;
   throw new BuildError({
@@ -79,12 +79,20 @@ export async function readLayoutBlob(path: string, digest: Digest): Promise<Uint
 
 /** A blob of a layout as a stream, to be verified by whoever reads it. */
 export async function* streamLayoutBlob(path: string, digest: Digest): AsyncGenerator<Uint8Array, void, undefined> {
-  const file = join(path, 'blobs', 'sha256', digest.slice('sha256:'.length));
+  const file = layoutBlobPath(path, digest);
   try {
     for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 })) yield chunk as Buffer;
   } catch (error) {
     throw missing(path, digest, error);
   }
+}
+
+export function layoutBlobPath(path: string, digest: Digest): string {
+  return join(path, blobName(digest));
+}
+
+function blobName(digest: Digest): string {
+  return join('blobs', 'sha256', digest.slice('sha256:'.length));
 }
 
 /** Manifests and configs are small; nothing larger is read into memory. */

@@ -8,6 +8,11 @@ import { readLayoutBlob, streamLayoutBlob } from './layout.ts';
 /** Prefix of the names of layouts among the repositories of a blob (store/types.ts, `LayerRow`). */
 const LAYOUT = 'oci-layout://';
 
+/** The path of a layout among the repositories of a blob; undefined for a registry's. */
+export function layoutOf(repository: string): string | undefined {
+  return repository.startsWith(LAYOUT) ? repository.slice(LAYOUT.length) : undefined;
+}
+
 /** A place that documents and blobs of an image can be had from: a registry's repository, or a layout. */
 export interface Origin {
   /** As blobs remember it: `docker.io/library/golang`, `oci-layout:///path`. */
@@ -54,9 +59,11 @@ export async function* streamBlob(
   let failure: unknown;
   for (const repository of repositories) {
     let begun = false;
-    const parts = repository.startsWith(LAYOUT)
-      ? streamLayoutBlob(repository.slice(LAYOUT.length), blob.digest)
-      : registry.fetchBlob(repository, blob, { ...options, verify: false });
+    const layout = layoutOf(repository);
+    const parts =
+      layout !== undefined
+        ? streamLayoutBlob(layout, blob.digest)
+        : registry.fetchBlob(repository, blob, { ...options, verify: false });
     let received = 0;
     try {
       for await (const part of parts) {

@@ -17,7 +17,6 @@ const threads = globSync('src/**/*-thread.ts');
 const entries = {
   index: 'src/index.ts',
   dockerfile: 'src/api/dockerfile.ts',
-  dockerfile: 'src/api/dockerfile.ts',
   child: 'src/executor/child.ts',
   ...Object.fromEntries(threads.map((file) => [file.replace(/^.*\/|\.ts$/g, ''), file])),
 };

@@ -2,6 +2,8 @@
 import { resolve } from 'node:path';
 import { BuildError } from '../contracts/index.ts';
 import { parseCsv } from '../export/index.ts';
+import { addToLayout } from './cache.ts';
+import type { LayoutEntry } from './cache.ts';
 
 /** One export of a build. */
 export interface RemoteOutput {
@@ -88,6 +90,17 @@ function parseWord(word: string, names: readonly string[], cwd: string): RemoteO
       return undefined;
     default:
       throw usage(word, type === '' ? 'has no type' : `has an unknown type "${type}"`, `types are ${TYPES.join(', ')}`);
+  }
+}
+
+/** After the build: names the image in the layouts whose blobs the daemon wrote. */
+export function finishLayouts(outputs: readonly RemoteOutput[], response: Readonly<Record<string, string>>): void {
+  const descriptor = response['containerimage.descriptor'];
+  if (descriptor === undefined) return;
+  for (const { receive, attrs } of outputs) {
+    if (receive?.kind !== 'layout') continue;
+    const { mediaType, digest, size } = JSON.parse(Buffer.from(descriptor, 'base64').toString('utf8')) as LayoutEntry;
+    addToLayout(receive.dest, { mediaType, digest, size }, (attrs['name'] ?? '').split(',').filter(Boolean));
   }
 }
 

@@ -7,9 +7,13 @@
  */
 export { decode, encode } from './codec.ts';
 export type { MessageType } from './codec.ts';
+export { capabilities } from './capabilities.ts';
+export { daemonDigests } from './daemon-digests.ts';
 export { definition } from './definition.ts';
 export { marshal } from './marshal.ts';
 export { printDot, printJson, printMermaid } from './print.ts';
+export { rewrite } from './rewrite.ts';
+export type { Replacement, Rewritten } from './rewrite.ts';
 export * from './types.ts';
 export { unmarshal } from './unmarshal.ts';
 export { mountOutput, vertex, withMetadata } from './vertex.ts';

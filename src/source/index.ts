@@ -15,3 +15,5 @@ export { createCacheImports } from './cache/imports.ts';
 export type { CacheImport, CacheImports, CachedRecord } from './cache/types.ts';
 export { createSources } from './sources.ts';
 export { createContexts } from './local/contexts.ts';
+export { describeLayout, layoutBlobFile } from './image/describe-layout.ts';
+export type { DescribedLayout } from './image/describe-layout.ts';

@@ -30,10 +30,14 @@ export interface FoundImage {
   readonly origin: string;
 }
 
-export interface ResolveDeps {
+export interface DocumentDeps {
+  readonly store: Pick<Store, 'hasBlob' | 'readBlob' | 'putBlob'>;
+  readonly signal: AbortSignal;
+}
+
+export interface ResolveDeps extends DocumentDeps {
   readonly store: Store;
   readonly registry: Registry;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -67,7 +71,7 @@ export async function findRegistryImage(
 }
 
 /** @param text `path[:tag][@digest]`, with or without `oci-layout://`. */
-export async function findLayoutImage(text: string, platform: Platform, deps: ResolveDeps): Promise<FoundImage> {
+export async function findLayoutImage(text: string, platform: Platform, deps: DocumentDeps): Promise<FoundImage> {
   const reference = await parseLayoutReference(text);
   const { digest, mediaType } = await resolveInLayout(reference);
   return openImage(digest, mediaType, `oci-layout://${reference.path}`, layoutOrigin(reference.path), platform, deps);
@@ -80,7 +84,7 @@ async function openImage(
   name: string,
   origin: Origin,
   platform: Platform,
-  deps: ResolveDeps,
+  deps: DocumentDeps,
 ): Promise<FoundImage> {
   const top = await readDocument(digest, mediaType, name, origin, deps);
   let manifest: Manifest;
@@ -110,7 +114,7 @@ async function readDocument(
   mediaType: string,
   name: string,
   origin: Origin,
-  { store, signal }: ResolveDeps,
+  { store, signal }: DocumentDeps,
 ): Promise<Document> {
   const subject = { name: `the manifest of ${name}`, code: 'hostile' } as const;
   const served = mediaType === '' ? undefined : mediaType;
@@ -125,7 +129,7 @@ async function readConfig(
   { config }: Manifest,
   name: string,
   origin: Origin,
-  { store, signal }: ResolveDeps,
+  { store, signal }: DocumentDeps,
 ): Promise<ImageConfig> {
   const isKnown = store.hasBlob(config.digest);
   const bytes = isKnown ? await store.readBlob(config.digest) : await origin.document(config, { signal });

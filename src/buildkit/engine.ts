@@ -1,0 +1,323 @@
+/**
+ * One build on a daemon. It is ours to be the front end: an empty solve opens a gateway, through which image configs are
+ * asked for, graphs go over, and the result is handed back with its image configs. Meanwhile the daemon asks the session
+ * for files, and tells what it does as status.
+ */
+import { createHash } from 'node:crypto';
+import { BuildError } from '../contracts/index.ts';
+import type {
+  BuildEventSink,
+  Digest,
+  RemoteEngine,
+  RemoteResult,
+  RemoteTarget,
+  SourceFile,
+} from '../contracts/index.ts';
+import { marshal } from '../llb/index.ts';
+import type { Vertex } from '../llb/index.ts';
+import { finishLocalCaches } from './cache.ts';
+import type { CacheOptions } from './cache.ts';
+import { adapt, readCapabilities } from './capabilities.ts';
+import type { DaemonCapabilities } from './capabilities.ts';
+import { connectDaemon, explainLoss } from './daemon.ts';
+import type { Daemon } from './daemon.ts';
+import { builderError, toBuildError } from './errors.ts';
+import type { PbSolveResponse } from './gen/control.ts';
+import { GrpcError, STATUS } from './grpc/status.ts';
+import { BUILD_ID, CONTROL, GATEWAY } from './methods.ts';
+import { finishLayouts } from './outputs.ts';
+import type { RemoteOutput } from './outputs.ts';
+import { createResolver } from './resolve.ts';
+import type { RemoteResolver } from './resolve.ts';
+import { resultOf } from './result.ts';
+import { authServices } from './session/auth.ts';
+import { contentServices } from './session/content.ts';
+import type { ContentStore } from './session/content.ts';
+import { checkDestinations, fileSendServices } from './session/file-send.ts';
+import { fileSyncServices } from './session/file-sync.ts';
+import type { ContextProvider } from './session/file-sync.ts';
+import { secretServices, sshServices } from './session/secrets.ts';
+import type { SecretProvider, SshProvider } from './session/secrets.ts';
+import { newSessionId, openSession } from './session/session.ts';
+import { createStatusReader } from './status.ts';
+import { endpointText } from './transport/endpoint.ts';
+import type { Endpoint, Environment } from './transport/endpoint.ts';
+
+export interface RemoteEngineOptions {
+  readonly endpoint: Endpoint;
+  /** The builder's name, where it has one. */
+  readonly name?: string | undefined;
+  readonly env: Environment;
+  readonly signal: AbortSignal;
+  readonly events: BuildEventSink;
+  readonly contexts: ContextProvider;
+  /** Names the contexts, so that the daemon compares with what they held before: their directories. */
+  readonly contextKey: string;
+  readonly secrets: SecretProvider;
+  readonly ssh: SshProvider;
+  readonly outputs: readonly RemoteOutput[];
+  readonly stdout: NodeJS.WritableStream;
+  readonly cache: CacheOptions;
+  /** `network.host`, ...: what the build asks for and the daemon must allow. */
+  readonly entitlements: readonly string[];
+  /** More platforms than one are asked for, though this daemon may get only one of them. */
+  readonly multiPlatform: boolean;
+  /** `--pull`. */
+  readonly pull: boolean;
+}
+
+/** The end of the status stream is waited for this long after the build. Milliseconds. */
+const STATUS_GRACE = 3000;
+/** To say why a build is given up. Milliseconds. */
+const RETURN_TIMEOUT = 2000;
+
+export function createRemoteEngine(options: RemoteEngineOptions): RemoteEngine<RemoteResolver> {
+  const where = endpointText(options.endpoint);
+  return {
+    name: 'buildkit',
+    description: options.name === undefined ? where : `${options.name}, ${where}`,
+    async build(convert) {
+      await checkDestinations(options.outputs, options.stdout);
+      const daemon = await connectDaemon(options.endpoint, options);
+      try {
+        return await new RemoteBuild(daemon, options).run(convert);
+      } finally {
+        daemon.close();
+      }
+    },
+    close: async () => undefined,
+  };
+}
+
+class RemoteBuild {
+  readonly #daemon: Daemon;
+  readonly #options: RemoteEngineOptions;
+  readonly #ref = newSessionId();
+  readonly #sessionId = newSessionId();
+  /** Ends every call of this build. */
+  readonly #abort = new AbortController();
+  /** Layouts that the session serves, by id; filled while graphs are made. */
+  readonly #stores: Map<string, ContentStore>;
+  readonly #files = new Set<SourceFile>();
+  /** What went wrong on our side, which the daemon only passes on as a text. */
+  #ours: BuildError | undefined;
+
+  constructor(daemon: Daemon, options: RemoteEngineOptions) {
+    this.#daemon = daemon;
+    this.#options = options;
+    this.#stores = new Map(options.cache.stores);
+    for (const { receive } of options.outputs) {
+      if (receive?.kind === 'layout') this.#stores.set('export', { directory: receive.dest, writable: true });
+    }
+  }
+
+  async run(convert: (resolver: RemoteResolver) => Promise<readonly RemoteTarget[]>): Promise<RemoteResult> {
+    const { signal } = this.#options;
+    const onAbort = (): void => this.#abort.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const auth = authServices(this.#options.env);
+    try {
+      const session = await this.#openSession(auth.services);
+      try {
+        return await this.#solve(convert, session.closed);
+      } finally {
+        session.close();
+      }
+    } catch (error) {
+      throw this.#explain(await explainLoss(this.#daemon, error));
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#abort.abort(new GrpcError(STATUS.cancelled, 'the build is over'));
+      await auth.close();
+    }
+  }
+
+  async #openSession(auth: Awaited<ReturnType<typeof authServices>>['services']) {
+    const { contexts, secrets, ssh, outputs, stdout, contextKey, env } = this.#options;
+    return await openSession(this.#daemon.channel, this.#daemon.endpoint, {
+      id: this.#sessionId,
+      sharedKey: createHash('sha256').update(contextKey).digest('hex').slice(0, 32),
+      services: [
+        ...auth,
+        ...fileSyncServices(contexts),
+        ...fileSendServices({ outputs, stdout }),
+        ...secretServices(secrets),
+        ...sshServices(ssh),
+        ...contentServices(this.#stores),
+      ],
+      onError: (_path, error) => {
+        if (error instanceof BuildError) this.#ours ??= error;
+      },
+      env,
+      signal: this.#abort.signal,
+    });
+  }
+
+  async #solve(
+    convert: (resolver: RemoteResolver) => Promise<readonly RemoteTarget[]>,
+    sessionClosed: Promise<void>,
+  ): Promise<RemoteResult> {
+    const reader = createStatusReader(this.#options.events);
+    const outer = this.#daemon.channel.unary(CONTROL.solve, this.#request(), { signal: this.#abort.signal });
+    outer.catch(() => undefined);
+    const status = this.#follow(reader);
+    const lost = sessionClosed.then((): never => {
+      throw builderError(`the connection to ${this.#daemon.where} was lost`, {
+        hint: 'nothing was written; build again when the daemon is there: it keeps what it has done',
+      });
+    });
+    lost.catch(() => undefined);
+    try {
+      // Whatever ends first with an error ends the build.
+      await Promise.race([this.#frontend(convert, reader), failureOf(outer), lost]);
+      const response = await Promise.race([outer, lost]);
+      await Promise.race([status, delay(STATUS_GRACE)]);
+      return this.#finish(response);
+    } catch (error) {
+      // What the daemon still has to say about the failure belongs before it.
+      if (!this.#abort.signal.aborted) await Promise.race([status, delay(STATUS_GRACE)]);
+      throw error;
+    }
+  }
+
+  #request() {
+    const { outputs, cache, entitlements } = this.#options;
+    const exporters = outputs.map(({ type, attrs }) => ({ Type: this.#exporterType(type), Attrs: attrs }));
+    return {
+      Ref: this.#ref,
+      Session: this.#sessionId,
+      Exporters: exporters,
+      // Daemons from before BuildKit 0.13 read these instead.
+      ExporterDeprecated: exporters[0]?.Type,
+      ExporterAttrsDeprecated: exporters[0]?.Attrs,
+      Cache: { Exports: cache.exports.map(cacheEntry), Imports: cache.imports.map(cacheEntry) },
+      Entitlements: [...entitlements],
+    };
+  }
+
+  /** dockerd has an exporter of its own, into the images that `docker images` shows. */
+  #exporterType(type: string): string {
+    return type === 'image' && this.#daemon.endpoint.kind === 'docker' ? 'moby' : type;
+  }
+
+  /** Makes graphs and hands them over; resolves when the daemon has them. */
+  async #frontend(
+    convert: (resolver: RemoteResolver) => Promise<readonly RemoteTarget[]>,
+    reader: ReturnType<typeof createStatusReader>,
+  ): Promise<void> {
+    const { channel } = this.#daemon;
+    const call = { signal: this.#abort.signal, metadata: { [BUILD_ID]: this.#ref } };
+    try {
+      const capabilities = readCapabilities(await channel.unary(GATEWAY.ping, {}, call));
+      this.#check(capabilities);
+      const layoutStore = (path: string): string => this.#layoutStore(path);
+      const targets = await convert(
+        createResolver({ channel, call, layoutStore, where: this.#daemon.where, pull: this.#options.pull }),
+      );
+      const refs: string[] = [];
+      for (const target of targets) refs.push(await this.#send(target, capabilities, reader));
+      const result = resultOf(targets, refs, this.#options.multiPlatform);
+      await channel.unary(GATEWAY.return, { result }, call);
+    } catch (error) {
+      await this.#giveUp(error);
+      throw error;
+    }
+  }
+
+  #check({ llb }: DaemonCapabilities): void {
+    if (this.#options.outputs.length > 1 && !llb.has('exporter.multiple')) {
+      throw builderError(`${this.#daemon.where} is too old for several outputs at once: it lacks exporter.multiple`, {
+        hint: 'give one -o, and build again for the other: all steps are cached then',
+      });
+    }
+  }
+
+  /** A stable id for a layout's directory; the session serves it from then on. */
+  #layoutStore(path: string): string {
+    const id = `layout-${createHash('sha256').update(path).digest('hex').slice(0, 16)}`;
+    // The session asks with a prefix that says what kind of store it means.
+    for (const key of [id, `oci:${id}`]) this.#stores.set(key, { directory: path, writable: false });
+    return id;
+  }
+
+  /** @returns the daemon's name for the result; '' for scratch */
+  async #send(
+    target: RemoteTarget,
+    capabilities: DaemonCapabilities,
+    reader: ReturnType<typeof createStatusReader>,
+  ): Promise<string> {
+    for (const vertex of target.definition.vertices) {
+      if (vertex.metadata.location !== undefined) this.#files.add(vertex.metadata.location.file);
+    }
+    const adapted = adapt(target.definition, {
+      capabilities,
+      where: this.#daemon.where,
+      sessionId: this.#sessionId,
+      layoutStore: (path) => this.#layoutStore(path),
+    });
+    const originals = new Map<Digest, Vertex>(target.definition.vertices.map((vertex) => [vertex.digest, vertex]));
+    reader.learn(adapted, originals);
+    if (adapted.definition.result === undefined) return '';
+    const response = await this.#daemon.channel.unary(
+      GATEWAY.solve,
+      {
+        Definition: marshal(adapted.definition),
+        allowResultReturn: true,
+        allowResultArrayRef: true,
+        CacheImports: this.#options.cache.imports.map(cacheEntry),
+      },
+      { signal: this.#abort.signal, metadata: { [BUILD_ID]: this.#ref } },
+    );
+    return response.result?.ref?.id ?? response.result?.refDeprecated ?? response.ref ?? '';
+  }
+
+  /** Tells the daemon that no result will come, so that it does not wait for one. */
+  async #giveUp(error: unknown): Promise<void> {
+    if (this.#abort.signal.aborted) return;
+    const message = error instanceof Error ? error.message : String(error);
+    await this.#daemon.channel
+      .unary(
+        GATEWAY.return,
+        { error: { code: STATUS.unknown, message } },
+        { metadata: { [BUILD_ID]: this.#ref }, timeout: RETURN_TIMEOUT },
+      )
+      .catch(() => undefined);
+  }
+
+  async #follow(reader: ReturnType<typeof createStatusReader>): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      const stream = this.#daemon.channel.serverStream(CONTROL.status, { Ref: this.#ref }, { signal });
+      for await (const status of stream) reader.read(status);
+    } catch {
+      // What is to be said about a failure, the solve says.
+    }
+  }
+
+  #finish({ ExporterResponse: response = {} }: PbSolveResponse): RemoteResult {
+    finishLocalCaches(this.#options.cache, response);
+    finishLayouts(this.#options.outputs, response);
+    return { response };
+  }
+
+  #explain(error: unknown): unknown {
+    const { signal } = this.#options;
+    if (this.#ours !== undefined && !signal.aborted) return this.#ours;
+    return toBuildError(error, { where: this.#daemon.where, signal, files: [...this.#files] });
+  }
+}
+
+function cacheEntry({ type, attrs }: CacheOptions['imports'][number]) {
+  return { Type: type, Attrs: attrs };
+}
+
+/** Rejects when the solve fails; never resolves, as its success is no reason to stop waiting for the front end. */
+async function failureOf(outer: Promise<unknown>): Promise<never> {
+  await outer;
+  return await new Promise<never>(() => undefined);
+}
+
+async function delay(milliseconds: number): Promise<void> {
+  await new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref());
+}

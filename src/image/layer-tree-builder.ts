@@ -14,10 +14,9 @@ const LINKS_MAX = 40;
 /** Entries looked at to forget what lay below replaced directories. Archives at hand replace none or a few. */
 const REPLACED_MAX = 50_000_000;
 
-/** One file, whatever its number of names. `lower`: the name in lower layers that it is another name of. */
+/** One file, whatever its number of names. */
 interface Inode {
   entry: NodeEntry;
-  lower?: TreePath;
 }
 
 /** A directory that nothing says anything about (containerd: mkparent). */
@@ -103,7 +102,7 @@ export class LayerTreeBuilder {
     for (const path of tree.keys()) {
       const inode = this.#inodes.get(path);
       if (inode?.entry.type !== 'file') continue;
-      const target = inode.lower ?? first.get(inode);
+      const target = first.get(inode);
       if (target === undefined) first.set(inode, path);
       else tree.set(path, { ...inode.entry, hardlink: target });
     }
@@ -123,7 +122,12 @@ export class LayerTreeBuilder {
         `the hard link ${JSON.stringify(header.name)} leads to ${JSON.stringify(header.target)}, which is no file`,
       );
     }
-    if (inode === undefined) return { entry: { ...fileOf(header), size: 0 }, lower: target };
+    if (inode === undefined) {
+      // To containerd it is a name for a file of a layer below. No builder makes such layers: overlay copies the file up.
+      throw hostile(
+        `the hard link ${JSON.stringify(header.name)} leads to ${JSON.stringify(header.target)}, which is not in its layer`,
+      );
+    }
     return inode.entry.type === 'file' ? inode : { entry: inode.entry };
   }
 

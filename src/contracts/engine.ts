@@ -2,7 +2,7 @@ import type { BuildError } from './error.ts';
 import type { BuildEventSink } from './event.ts';
 import type { Digest } from './digest.ts';
 import type { Snapshot } from './layer.ts';
-import type { Definition, Platform } from '../llb/index.ts';
+import type { Definition, Platform, Vertex } from '../llb/index.ts';
 
 export interface SolveOptions {
   readonly signal: AbortSignal;
@@ -33,12 +33,30 @@ export interface SolvedVertex {
   readonly key: string;
 }
 
+/** What is kept of one vertex, for exports of the cache. Keys as in docs/cache-keys.md. */
+export interface SolvedRecord {
+  readonly vertex: Digest;
+  readonly kind: Vertex['op']['kind'];
+  /** Of the record. */
+  readonly key: string;
+  readonly lookup: string;
+  readonly definition: string;
+  /** How each input counted: by the digest of what was read of it, or by its record. */
+  readonly inputs: readonly { readonly content?: Digest | undefined; readonly record?: string | undefined }[];
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+  /** One an output. Bytes may be gone. */
+  readonly snapshots: readonly Snapshot[];
+}
+
 export interface SolveResult {
   /** Of the definition's terminal edge. Bytes of its layers can be located. */
   readonly snapshot: Snapshot;
   /** Of other edges, for reports. */
   readonly peek: Peek;
   readonly vertices: readonly SolvedVertex[];
+  /** What is kept of the vertices that the result is made of, inputs first; those of which nothing is are left out. */
+  records(): Promise<readonly SolvedRecord[]>;
 }
 
 /** Solves definitions on this machine (`solver/`) and hands back what they hold. */

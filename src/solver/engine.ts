@@ -5,6 +5,7 @@ import type { Store } from '../store/index.ts';
 import { cancelled } from './errors.ts';
 import { createFlights } from './flights.ts';
 import type { Solved } from './records.ts';
+import type { RemoteRecords } from './remote-records.ts';
 import type { SolveTrace } from './trace.ts';
 import { Walk } from './walk.ts';
 
@@ -13,13 +14,15 @@ export interface EngineDeps {
   readonly worker: Worker;
   /** For records of builds. */
   readonly trace?: SolveTrace | undefined;
+  /** Results of other machines. */
+  readonly remote?: RemoteRecords | undefined;
 }
 
 /**
  * The engine that solves definitions on this machine. One engine may solve several definitions at once (one a
  * platform): what they share runs once.
  */
-export function createEngine({ store, worker, trace }: EngineDeps): EmbeddedEngine {
+export function createEngine({ store, worker, trace, remote }: EngineDeps): EmbeddedEngine {
   const flights = createFlights<Solved>(store);
   return {
     name: 'embedded',
@@ -30,7 +33,7 @@ export function createEngine({ store, worker, trace }: EngineDeps): EmbeddedEngi
 
       const vertices = neededVertices(definition, result.vertex);
       const byDigest = new Map(vertices.map((vertex) => [vertex.digest, vertex]));
-      const walk = new Walk({ store, worker, flights, trace }, vertices, options);
+      const walk = new Walk({ store, worker, flights, trace, remote }, vertices, options);
       const peek: Peek = async (edge) => {
         const vertex = byDigest.get(edge.vertex);
         return vertex === undefined ? undefined : (await walk.peek(vertex))?.snapshots[edge.index];
@@ -47,6 +50,7 @@ export function createEngine({ store, worker, trace }: EngineDeps): EmbeddedEngi
       return {
         snapshot,
         peek,
+        records: () => walk.kept(),
         get vertices() {
           return walk.vertices;
         },
@@ -59,7 +63,7 @@ export function createEngine({ store, worker, trace }: EngineDeps): EmbeddedEngi
 async function scratch(worker: Worker): Promise<SolveResult> {
   const opened = await worker.open([]);
   if (opened === undefined) throw new BuildError({ code: 'internal', message: 'an empty image cannot be opened' });
-  return { snapshot: opened.snapshot, peek: async () => undefined, vertices: [] };
+  return { snapshot: opened.snapshot, peek: async () => undefined, records: async () => [], vertices: [] };
 }
 
 /** The vertices that `target` is made of, in the definition's order: inputs first. */

@@ -10,6 +10,7 @@
  * out to be, by content where the op reads files. *Virtual* result: its trees are known, its bytes are gone.
  */
 export { createEngine, type EngineDeps } from './engine.ts';
+export type { RemoteRecord, RemoteRecords } from './remote-records.ts';
 export type { RecordInputs, RecordInput } from './record-inputs.ts';
 export type { OpField } from './op-identity.ts';
 export type { LookupTrace, Outcome, SolveTrace } from './trace.ts';

@@ -52,10 +52,21 @@ export async function planSolve(
 }
 
 type State =
-  | { readonly kind: 'found'; readonly solved: Solved; readonly bytesGone?: true | undefined }
+  | { readonly kind: 'found'; readonly solved: Solved }
   /** `key`: of the record that it will make; undefined where only running tells. */
   | { readonly kind: 'miss'; readonly key: string | undefined }
   | { readonly kind: 'unknown'; readonly until: readonly Digest[] };
+
+const LEVELS = ['tree', 'maybe', 'bytes'] as const;
+
+/** What somebody wants of a result; `maybe` its bytes, if it runs, which is known when `until` have run. */
+interface Want {
+  readonly level: (typeof LEVELS)[number];
+  readonly until: readonly Digest[];
+}
+type Pending = readonly [Vertex, Want];
+
+const TREE: Want = { level: 'tree', until: [] };
 
 class Planner {
   readonly #deps: PlanDeps;
@@ -80,9 +91,8 @@ class Planner {
 
   async plan(target: Vertex): Promise<ReadonlyMap<Digest, Planned>> {
     await this.#computeKeys();
-    // What is wanted for its tree, and for its bytes; the second can only grow by what turns out to run.
-    const wanted = new Map<Digest, boolean>();
-    let pending: (readonly [Vertex, boolean])[] = [[target, this.#options.treesOnly !== true]];
+    const wanted = new Map<Digest, Want>();
+    let pending: Pending[] = [[target, { level: this.#options.treesOnly === true ? 'tree' : 'bytes', until: [] }]];
     while (pending.length > 0) {
       await this.#want(pending, wanted);
       for (const vertex of this.#vertices) {
@@ -90,31 +100,41 @@ class Planner {
           this.#states.set(vertex.digest, await this.#look(vertex));
         }
       }
+      // Bytes of inputs are wanted by what turned out to run.
       pending = this.#vertices.flatMap((vertex) => {
-        const state = this.#states.get(vertex.digest);
-        const runs = state !== undefined && (state.kind !== 'found' || state.bytesGone === true);
-        return runs ? vertex.inputs.map((input) => [input.vertex, true] as const) : [];
+        const want = this.#wantOfInputs(vertex, wanted.get(vertex.digest));
+        return want === undefined ? [] : vertex.inputs.map((input): Pending => [input.vertex, want]);
       });
-      pending = pending.filter(([vertex]) => wanted.get(vertex.digest) !== true);
+      pending = pending.filter(([vertex, want]) => isMore(want, wanted.get(vertex.digest)));
     }
-    return new Map(this.#vertices.map((vertex) => [vertex.digest, this.#planned(vertex, wanted)]));
+    return new Map(this.#vertices.map((vertex) => [vertex.digest, this.#planned(vertex, wanted.get(vertex.digest))]));
   }
 
   /** Marks what is wanted, from above: what is found by its definition hides what it is made from. */
-  async #want(from: readonly (readonly [Vertex, boolean])[], wanted: Map<Digest, boolean>): Promise<void> {
+  async #want(from: readonly Pending[], wanted: Map<Digest, Want>): Promise<void> {
     const stack = [...from];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      const [vertex, bytes] = next;
-      const before = wanted.get(vertex.digest);
-      if (before === true || before === bytes) continue;
-      wanted.set(vertex.digest, bytes);
-      const state = this.#states.get(vertex.digest) ?? (await this.#findByDefinition(vertex));
-      if (state?.kind !== 'found') {
-        if (state === undefined) stack.push(...vertex.inputs.map((input) => [input.vertex, false] as const));
-        continue;
-      }
-      const bytesGone = bytes && state.solved.virtual;
-      this.#states.set(vertex.digest, bytesGone ? { ...state, bytesGone } : state);
+      const [vertex, want] = next;
+      if (!isMore(want, wanted.get(vertex.digest))) continue;
+      wanted.set(vertex.digest, want);
+      if (this.#states.has(vertex.digest)) continue;
+      const found = await this.#findByDefinition(vertex);
+      if (found !== undefined) this.#states.set(vertex.digest, found);
+      else stack.push(...vertex.inputs.map((input): Pending => [input.vertex, TREE]));
+    }
+  }
+
+  #wantOfInputs(vertex: Vertex, want: Want | undefined): Want | undefined {
+    const state = this.#states.get(vertex.digest);
+    switch (state?.kind) {
+      case 'miss':
+        return { level: 'bytes', until: [] };
+      case 'unknown':
+        return { level: 'maybe', until: state.until };
+      case 'found':
+        return state.solved.virtual && want?.level !== 'tree' ? want : undefined;
+      case undefined:
+        return undefined;
     }
   }
 
@@ -193,20 +213,23 @@ class Planner {
     return layers.every(({ id }) => this.#deps.store.layer(id)?.hasTree === true);
   }
 
-  #planned(vertex: Vertex, wanted: ReadonlyMap<Digest, boolean>): Planned {
+  #planned(vertex: Vertex, want: Want | undefined): Planned {
     if (vertex.op.kind === 'source') return { status: 'source' };
     const state = this.#states.get(vertex.digest);
-    if (state === undefined) return { status: 'hit', needed: false };
-    switch (state.kind) {
-      case 'found':
-        // Ops on trees are made again in no time; a command takes its own.
-        return state.bytesGone === true && vertex.op.kind === 'exec'
-          ? { status: 'miss', bytes: true }
-          : { status: 'hit', needed: wanted.has(vertex.digest) };
+    switch (state?.kind) {
       case 'miss':
         return { status: 'miss', bytes: false };
       case 'unknown':
         return { status: 'unknown', until: state.until };
+      case undefined:
+        return { status: 'hit', needed: false };
+      case 'found': {
+        // Ops on trees are made again in no time; a command takes its own.
+        const gone = state.solved.virtual && vertex.op.kind === 'exec';
+        if (gone && want?.level === 'bytes') return { status: 'miss', bytes: true };
+        if (gone && want?.level === 'maybe') return { status: 'unknown', until: want.until };
+        return { status: 'hit', needed: want !== undefined };
+      }
     }
   }
 
@@ -274,6 +297,10 @@ class Planner {
     const { signal, events } = this.#options;
     return { signal, events, location: vertex.metadata.location };
   }
+}
+
+function isMore(want: Want, than: Want | undefined): boolean {
+  return than === undefined || LEVELS.indexOf(want.level) > LEVELS.indexOf(than.level);
 }
 
 /** What has to happen before an input can be read: it runs, what it waits for runs, or its layers are pulled. */

@@ -1,10 +1,11 @@
 import type { Snapshot, Worker } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
-import type { Store } from '../store/index.ts';
+import type { CacheRecord, Store } from '../store/index.ts';
 import { makeKey } from './keys.ts';
 import type { Lookup } from './lookup.ts';
 import { vertexName } from './names.ts';
 import { describeInputs, type RecordInputs } from './record-inputs.ts';
+import { recordOf, type RemoteRecords } from './remote-records.ts';
 
 /** The outcome of a vertex. */
 export interface Solved {
@@ -18,8 +19,13 @@ export interface Solved {
 
 /** Results of this and earlier builds. */
 export interface Records {
-  /** @param key Of any kind. Undefined when there is no record, or a layer of it is gone. */
-  find(key: string): Promise<Solved | undefined>;
+  /**
+   * Undefined when there is no record, or a layer of it is gone.
+   *
+   * @param key Of any kind.
+   * @param remote Also ask for results of other machines; what is found there is kept.
+   */
+  find(key: string, remote?: { readonly vertex: Vertex; readonly definition: string }): Promise<Solved | undefined>;
   /** The record of the same name, if it has other layers by now. */
   findAnother(known: Solved): Promise<Solved | undefined>;
   /**
@@ -34,11 +40,27 @@ export interface Records {
 
 /** @param nonce Of this solve. */
 export function createRecords(
-  { store, worker }: { readonly store: Store; readonly worker: Worker },
+  {
+    store,
+    worker,
+    remote,
+  }: { readonly store: Store; readonly worker: Worker; readonly remote?: RemoteRecords | undefined },
   nonce: string,
 ): Records {
-  const find = async (key: string): Promise<Solved | undefined> => {
-    const record = store.findRecord(key);
+  const find: Records['find'] = async (key, asked) => {
+    const known = await open(store.findRecord(key));
+    if (known !== undefined || remote === undefined || asked === undefined) return known;
+    const offered = await remote.find(key);
+    const record = offered === undefined ? undefined : recordOf(offered, asked.vertex, asked.definition);
+    const opened = await open(record);
+    if (opened === undefined || record === undefined || offered === undefined) return undefined;
+    store.saveRecord(record);
+    store.aliasRecord(offered.lookup, record.key);
+    store.aliasRecord(asked.definition, record.key);
+    return opened;
+  };
+
+  const open = async (record: CacheRecord | undefined): Promise<Solved | undefined> => {
     if (record === undefined) return undefined;
     const opened = await Promise.all(record.outputs.map((layers) => worker.open(layers)));
     const snapshots: Snapshot[] = [];

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Digest, Snapshot, SolveOptions, WorkContext, Worker } from '../contracts/index.ts';
+import type { Digest, Snapshot, SolveOptions, SolvedRecord, WorkContext, Worker } from '../contracts/index.ts';
 import { BuildError } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
@@ -10,7 +10,9 @@ import { makeKey } from './keys.ts';
 import { createLimiter, type Limiter } from './limits.ts';
 import { opLookup, sourceLookup, type Lookup } from './lookup.ts';
 import { ignoringCache, isNoCache } from './no-cache.ts';
+import type { RecordInputs } from './record-inputs.ts';
 import { createRecords, type Records, type Solved } from './records.ts';
+import type { RemoteRecords } from './remote-records.ts';
 import { createReporter, type Reporter } from './reporter.ts';
 import { isImage, isLocal } from './source-kind.ts';
 import type { SolveTrace } from './trace.ts';
@@ -20,6 +22,7 @@ export interface WalkDeps {
   readonly worker: Worker;
   readonly flights: Flights<Solved>;
   readonly trace?: SolveTrace | undefined;
+  readonly remote?: RemoteRecords | undefined;
 }
 
 /** One solve: every needed vertex at most once, each as soon as what it needs is there. */
@@ -79,6 +82,32 @@ export class Walk {
   async peek(vertex: Vertex): Promise<Solved | undefined> {
     const known = this.#withBytes.get(vertex.digest) ?? this.#results.get(vertex.digest);
     return known ?? this.#records.find(this.#definitionKey(vertex));
+  }
+
+  /** After {@link solve}: what is kept of every vertex but images and contexts, inputs first. Looks elsewhere too. */
+  async kept(): Promise<readonly SolvedRecord[]> {
+    const kept: SolvedRecord[] = [];
+    for (const vertex of this.#vertices) {
+      if (isLocal(vertex) || isImage(vertex)) continue;
+      const definition = this.#definitionKey(vertex);
+      const known = await (this.#withBytes.get(vertex.digest) ?? this.#results.get(vertex.digest));
+      const solved = known ?? (await this.#records.find(definition, { vertex, definition }));
+      const record = solved === undefined ? undefined : this.#deps.store.findRecord(solved.key);
+      if (solved === undefined || record === undefined) continue;
+      const { lookup, inputs } = JSON.parse(record.inputs) as RecordInputs;
+      const { key, snapshots } = solved;
+      kept.push({
+        vertex: vertex.digest,
+        kind: vertex.op.kind,
+        key,
+        lookup,
+        definition,
+        inputs,
+        created: record.created,
+        snapshots,
+      });
+    }
+    return kept;
   }
 
   // keys
@@ -169,7 +198,8 @@ export class Walk {
       return { key: makeKey('record', ['local', vertex.digest, this.#nonce]), snapshots, virtual: false };
     }
     if (!isImage(vertex) && !this.#ignoresCache.has(vertex.digest)) {
-      const found = await this.#records.find(this.#definitionKey(vertex));
+      const definition = this.#definitionKey(vertex);
+      const found = await this.#records.find(definition, { vertex, definition });
       if (found !== undefined) return this.#hit(vertex, found);
     }
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#result(input.vertex)));
@@ -181,7 +211,7 @@ export class Walk {
   async #findByLookup(vertex: Vertex, lookup: Lookup): Promise<Solved | undefined> {
     // Opening an image again costs no more than finding it, and says where its layers can be pulled from now.
     if (this.#isNoCache(vertex) || isImage(vertex)) return undefined;
-    const found = await this.#records.find(lookup.key);
+    const found = await this.#records.find(lookup.key, { vertex, definition: this.#definitionKey(vertex) });
     if (found === undefined) return undefined;
     this.#records.alias(this.#definitionKey(vertex), found.key);
     return this.#hit(vertex, found);

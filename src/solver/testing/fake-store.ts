@@ -8,6 +8,10 @@ export class FakeStore {
   readonly locks = new Set<string>();
   locked = 0;
 
+  /** All trees are at hand. */
+  layer(): { readonly hasTree: boolean } {
+    return { hasTree: true };
+  }
   findRecord(key: string): CacheRecord | undefined {
     return this.records.get(key) ?? this.records.get(this.aliases.get(key) ?? '');
   }

@@ -68,6 +68,8 @@ export class FakeWorker implements Worker {
     } else {
       return undefined;
     }
+    // Reading what cannot be read fails as it would on real files.
+    if (paths.length > 0 && input.files !== noFiles) await input.files.walk('');
     const files = this.read(input);
     return digest(
       JSON.stringify(

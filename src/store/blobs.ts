@@ -4,6 +4,7 @@ import { asBuildError } from '../sys/errno.ts';
 import { createWriter, digestOf, verifyFile, writeWhole } from './content.ts';
 import { isStale } from './access.ts';
 import type { Database } from './database.ts';
+import type { Holds } from './holds.ts';
 import type { StoreLayout } from './layout.ts';
 import type { Settlement } from './settle.ts';
 import type { Store } from './types.ts';
@@ -20,6 +21,7 @@ export function createBlobs(
   layout: StoreLayout,
   db: Database,
   settlement: Settlement,
+  holds: Pick<Holds, 'blob'>,
 ): Pick<Store, 'blobPath' | 'hasBlob' | 'createBlob' | 'putBlob' | 'readBlob'> {
   /** Known to be good: written or looked up by this process. Whether they are still there is asked each time. */
   const good = new Set<Digest>();
@@ -31,6 +33,7 @@ export function createBlobs(
 
   function hasBlob(digest: Digest): boolean {
     const path = layout.blobPath(digest);
+    holds.blob(digest);
     if (!existsSync(path)) return false;
     if (good.has(digest)) return true;
     const row = db.get('SELECT seq, used FROM blob WHERE digest = ?', digest);
@@ -50,7 +53,11 @@ export function createBlobs(
     blobPath: (digest) => layout.blobPath(digest),
     hasBlob,
     async createBlob() {
-      return createWriter(layout.tempPath('.blob'), (digest) => layout.blobPath(digest), recordBlob);
+      const place = (digest: Digest): string => {
+        holds.blob(digest);
+        return layout.blobPath(digest);
+      };
+      return createWriter(layout.tempPath('.blob'), place, recordBlob);
     },
     async putBlob(data) {
       const digest = digestOf(data);

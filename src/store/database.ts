@@ -32,6 +32,20 @@ export interface Database {
   sync(): void;
   /** Runs `body` in a transaction of its own, now. */
   transaction<T>(body: () => T): T;
+  /**
+   * From here to the first write, all reads see the database as it is now, and a collector waits for the end of that
+   * (`holds.ts`). No other process waits.
+   *
+   * @param beforeEnd Called before the view ends because of a write.
+   */
+  beginView(beforeEnd: () => void): void;
+  /** Ends the view as a write would. */
+  endView(): void;
+  /**
+   * Whether no process sees the database any more as it was before the last commit of this one's at the time of the
+   * first call; may be asked again until it is so.
+   */
+  viewsPassed(): () => boolean;
   close(): void;
 }
 
@@ -65,6 +79,8 @@ export function openDatabase(path: string, root: string): Database {
   let timer: NodeJS.Timeout | undefined;
   let flushed: (() => void)[] = [];
   let unsynced = false;
+  /** What is to be done before the view ends, while there is one. */
+  let view: (() => void) | undefined;
 
   function prepare(sql: string): StatementSync {
     let statement = statements.get(sql);
@@ -76,7 +92,40 @@ export function openDatabase(path: string, root: string): Database {
     return statement;
   }
 
+  function beginView(beforeEnd: () => void): void {
+    if (view !== undefined) return;
+    db.exec('BEGIN');
+    // The first read makes the view.
+    prepare('PRAGMA schema_version').get();
+    view = beforeEnd;
+  }
+
+  function endView(): void {
+    if (view === undefined) return;
+    view();
+    view = undefined;
+    db.exec('COMMIT');
+  }
+
+  /**
+   * A checkpoint copies the log up to what the oldest view has not seen (sqlite.org/wal.html): once it has copied all up
+   * to our commit, none is older than that. A log that is shorter than before was begun anew, for the same reason.
+   */
+  function viewsPassed(): () => boolean {
+    endView();
+    let target: number | undefined;
+    return () =>
+      guard(() => {
+        const { busy, log, checkpointed } = prepare('PRAGMA wal_checkpoint(PASSIVE)').get() ?? {};
+        // Another process copies at this moment.
+        if (busy !== 0 || Number(log) < 0) return false;
+        target ??= Number(log);
+        return Number(checkpointed) >= target || Number(log) < target;
+      });
+  }
+
   function transaction<T>(body: () => T): T {
+    endView();
     db.exec('BEGIN IMMEDIATE');
     try {
       const result = body();
@@ -106,6 +155,7 @@ export function openDatabase(path: string, root: string): Database {
   function onTimer(): void {
     timer = undefined;
     try {
+      endView();
       db.exec(`PRAGMA busy_timeout=${BUSY_TIMEOUT_TIMER}`);
       writeBatch();
     } catch {
@@ -122,6 +172,8 @@ export function openDatabase(path: string, root: string): Database {
 
   function sync(): void {
     if (pending.length === 0 && !unsynced) return;
+    // Inside a view nothing can be said about durability.
+    endView();
     // One durable commit makes all before it durable, as they share the log.
     if (pending.length === 0) pending.push({ sql: TOUCH_SEQ, values: {} });
     db.exec('PRAGMA synchronous=FULL');
@@ -156,10 +208,18 @@ export function openDatabase(path: string, root: string): Database {
     flush: () => guard(writeBatch),
     sync: () => guard(sync),
     transaction: (body) => guard(() => transaction(body)),
+    beginView: (beforeEnd) => guard(() => beginView(beforeEnd)),
+    endView: () => guard(endView),
+    viewsPassed: () => guard(viewsPassed),
     close() {
       if (!db.isOpen) return;
       try {
         guard(() => {
+          // What was seen is not needed any more, unless it is about to be referred to.
+          if (pending.length === 0 && view !== undefined) {
+            view = undefined;
+            db.exec('COMMIT');
+          }
           sync();
           if (later.length > 0) {
             transaction(() => {

@@ -1,10 +1,12 @@
 import type { Digest } from '../contracts/index.ts';
+import { isStale } from './access.ts';
 import type { Database, Row } from './database.ts';
 import type { ImageRow, Store } from './types.ts';
 
 const SAVE = `
-INSERT OR REPLACE INTO image (name, digest, media_type, created, origin)
-VALUES (:name, :digest, :mediaType, :created, :origin)`;
+INSERT OR REPLACE INTO image (name, digest, media_type, created, origin, used)
+VALUES (:name, :digest, :mediaType, :created, :origin, :used)`;
+const TOUCH = 'UPDATE image SET used = :used WHERE name = :name';
 
 /** The image part of the store. Names are rare: each write is a batch of its own. */
 export function createImages(db: Database): Pick<Store, 'images' | 'image' | 'saveImage' | 'removeImage'> {
@@ -12,11 +14,13 @@ export function createImages(db: Database): Pick<Store, 'images' | 'image' | 'sa
     images: () => db.all('SELECT * FROM image ORDER BY created DESC, name').map(imageOf),
     image(name) {
       const row = db.get('SELECT * FROM image WHERE name = ?', name);
-      return row === undefined ? undefined : imageOf(row);
+      if (row === undefined) return undefined;
+      if (isStale(row['used'])) db.writeLater(TOUCH, { name, used: Date.now() });
+      return imageOf(row);
     },
     saveImage(row) {
       const { name, digest, mediaType, created, origin } = row;
-      db.write(SAVE, { name, digest, mediaType, created, origin });
+      db.write(SAVE, { name, digest, mediaType, created, origin, used: Date.now() });
       db.flush();
     },
     removeImage(name) {

@@ -6,6 +6,7 @@ import { removeTree } from '../sys/remove.ts';
 import { isStale } from './access.ts';
 import { writeWhole } from './content.ts';
 import type { Database, Row } from './database.ts';
+import type { Holds } from './holds.ts';
 import type { StoreLayout } from './layout.ts';
 import type { Settlement } from './settle.ts';
 import { decodeTree, encodeTree } from './tree-codec.ts';
@@ -54,6 +55,7 @@ export function createLayers(
   settlement: Settlement,
   newId: () => LayerId,
   hasBlob: (digest: Digest) => boolean,
+  holds: Pick<Holds, 'layer'>,
 ): {
   readonly part: LayerPart;
   /** Removes the layers of this process that were never saved. */ discardUnfinished(): void;
@@ -95,6 +97,7 @@ export function createLayers(
   }
 
   function layer(id: LayerId): LayerRow | undefined {
+    if (!unfinished.has(id)) holds.layer(id);
     const row = storedRow(id);
     const waiting = pending.get(id);
     if (row === undefined && waiting === undefined && !unfinished.has(id)) return undefined;
@@ -166,8 +169,14 @@ export function createLayers(
       for (const [id, waiting] of pending) {
         if ('diffId' in by ? waiting.diffId === by.diffId : waiting.blobs.has(by.blob)) return id;
       }
-      const row = 'diffId' in by ? db.get(FIND_BY_DIFF_ID, by.diffId) : db.get(FIND_BY_BLOB, by.blob);
-      return row === undefined ? undefined : String(row['id']);
+      for (;;) {
+        const row = 'diffId' in by ? db.get(FIND_BY_DIFF_ID, by.diffId) : db.get(FIND_BY_BLOB, by.blob);
+        if (row === undefined) return undefined;
+        const id = String(row['id']);
+        holds.layer(id);
+        // Removed between the two, by a collector that could not know yet.
+        if (db.get('SELECT id FROM layer WHERE id = ?', id) !== undefined) return id;
+      }
     },
     saveLayer,
     layerDir: (id) => layout.layerDir(id),

@@ -84,7 +84,7 @@ export function storeLayout(root: string): StoreLayout {
 }
 
 /** 128 bits of SHA-256: a file name that no input can choose. */
-function hashName(text: string): string {
+export function hashName(text: string): string {
   return createHash('sha256').update(text, 'utf8').digest('hex').slice(0, 32);
 }
 

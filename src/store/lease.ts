@@ -2,8 +2,9 @@
  * A lease is a temporary directory with a lock: `tmp/<name>/` and `tmp/<name>.lock`, on which its process holds an flock.
  * When the process ends, however it ends, the kernel drops the lock; the next process that needs a lease sees that and
  * removes what was left. Layer ids are given out in blocks, which a lease marks, so that unfinished layers go too.
+ * Into the lock file the process writes what it holds, a line each: no collector removes it while the lock is held.
  */
-import { mkdirSync, readdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { getEnvironmentData, isMainThread, setEnvironmentData, threadId } from 'node:worker_threads';
 import { asBuildError } from '../sys/errno.ts';
@@ -16,6 +17,8 @@ export interface Lease {
   readonly directory: string;
   /** Remembers that ids of this block are ours; see `layer-ids.ts`. */
   markBlock(prefix: string): void;
+  /** Writes down that this process relies on something; see {@link readLeases} for the lines. */
+  hold(lines: readonly string[]): void;
   /** Removes the directory and gives up the lock. */
   release(): void;
 }
@@ -65,6 +68,14 @@ export function holdLease(root: string): Lease {
     markBlock(prefix) {
       try {
         writeFileSync(`${directory}/${BLOCK_PREFIX}${prefix}`, '');
+      } catch (error) {
+        throw asBuildError(error);
+      }
+    },
+    hold(lines) {
+      const text = lines.map((line) => `${line}\n`).join('');
+      try {
+        for (let rest = Buffer.from(text); rest.length > 0;) rest = rest.subarray(writeSync(fd, rest));
       } catch (error) {
         throw asBuildError(error);
       }
@@ -147,6 +158,43 @@ export function findDeadLeases(root: string): readonly DeadLease[] {
     });
   }
   return dead;
+}
+
+/** What living processes hold, this one among them. */
+export interface HeldLines {
+  /** As they were given to `Lease.hold`. */
+  readonly lines: ReadonlySet<string>;
+  /** Blocks of layer ids in which something may be unfinished. */
+  readonly blocks: ReadonlySet<string>;
+}
+
+/** Reads all leases. Those of dead processes hold nothing; they are left for `findDeadLeases`. */
+export function readLeases(root: string): HeldLines {
+  const parent = `${root}/tmp`;
+  const lines = new Set<string>();
+  const blocks = new Set<string>();
+  for (const file of readdirSync(parent)) {
+    if (!file.endsWith(LOCK_SUFFIX)) continue;
+    const path = `${parent}/${file}`;
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) continue;
+    const fd = openLockFile(path);
+    const isDead = tryFlock(fd, true);
+    closeLockFile(fd);
+    if (isDead) continue;
+    for (const block of blocksOf(path.slice(0, -LOCK_SUFFIX.length))) blocks.add(block);
+    // The last line may be half written; what it says is not held yet.
+    for (const line of readText(path).split('\n').slice(0, -1)) lines.add(line);
+  }
+  return { lines, blocks };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // Released meanwhile.
+    return '';
+  }
 }
 
 function blocksOf(directory: string): readonly string[] {

@@ -10,6 +10,7 @@ import { newerVersion, notWritable, openDatabase, type Database } from './databa
 import { defaultRoot } from './default-root.ts';
 import { createDigests } from './digests.ts';
 import { createFacts } from './facts.ts';
+import { createHolds } from './holds.ts';
 import { createImages } from './images.ts';
 import { createLayerIds } from './layer-ids.ts';
 import { createLayers } from './layers.ts';
@@ -18,6 +19,7 @@ import { holdLease, type Lease } from './lease.ts';
 import { createLock } from './locks.ts';
 import { createRecords } from './records.ts';
 import { currentBootId, openSettlement } from './settle.ts';
+import { createContexts } from './contexts.ts';
 import { createStatCaches } from './stat-cache.ts';
 import type { Store } from './types.ts';
 
@@ -26,6 +28,8 @@ export interface StoreOptions {
   readonly root?: string | undefined;
   /** For tests: another one than the machine's stands for a start of the machine in between. */
   readonly bootId?: string | undefined;
+  /** The directory of the build context for which cache records will be made. */
+  readonly project?: string | undefined;
 }
 
 /** Of the layout of the state directory; raised when an older slipway could not use it any more. */
@@ -42,24 +46,29 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
   await ensureDirectory(layout);
   const db = openDatabase(layout.database, layout.root);
   try {
-    return assemble(layout, db, options.bootId ?? currentBootId());
+    return assemble(layout, db, options);
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
-  const settlement = openSettlement(db, layout, bootId);
+function assemble(layout: StoreLayout, db: Database, { bootId, project }: StoreOptions): Store {
+  const settlement = openSettlement(db, layout, bootId ?? currentBootId());
   let lease: Lease | undefined;
   let collector: { stop(): void } | undefined;
+  let closing = false;
   let closed = false;
+  let hasWritten = false;
+  db.onFlushed(() => (hasWritten = true));
 
   /** The first write of a process makes its lease; only then is there reason to look after the others. */
   function ownLease(): Lease {
     if (closed) throw new BuildError({ code: 'internal', message: 'the store is closed' });
     if (lease === undefined) {
       lease = holdLease(layout.root);
+      holds.leased(lease);
+      if (closing) return lease;
       collector = runInBackground(collectDead(layout, db));
       // A failure only means that more is verified after a loss of power.
       settlement.settle().catch(() => undefined);
@@ -74,29 +83,35 @@ function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
     },
   };
 
-  const blobs = createBlobs(writable, db, settlement);
-  const layers = createLayers(writable, db, settlement, createLayerIds(db, ownLease), (digest) =>
-    blobs.hasBlob(digest),
-  );
+  const holds = createHolds(layout, db, ownLease);
+  const blobs = createBlobs(writable, db, settlement, holds);
+  const newId = createLayerIds(db, ownLease);
+  const layers = createLayers(writable, db, settlement, newId, (digest) => blobs.hasBlob(digest), holds);
+  const contexts = createContexts(db);
 
   return {
     root: layout.root,
     ...blobs,
     filePath: (digest) => layout.filePath(digest),
-    hasFile: (digest) => hasSingleFile(layout.filePath(digest), layout.suspectFilePath(digest), digest),
-    createFile: async () =>
-      createWriter(
+    hasFile(digest) {
+      holds.files();
+      return hasSingleFile(layout.filePath(digest), layout.suspectFilePath(digest), digest);
+    },
+    async createFile() {
+      holds.files();
+      return createWriter(
         writable.tempPath('.file'),
         (digest) => layout.filePath(digest),
-        () => undefined,
-      ),
+        () => (hasWritten = true),
+      );
+    },
     ...layers.part,
     ...createDigests(layout),
-    ...createRecords(db),
+    ...createRecords(db, () => (project === undefined ? undefined : contexts.idOf(project))),
     ...createBuilds(db),
     ...createImages(db),
     ...createFacts(db),
-    ...createStatCaches(writable),
+    ...createStatCaches(writable, contexts),
     cacheDir: (id) => layout.cacheDir(id),
     tempPath: (suffix) => writable.tempPath(suffix),
     lock: createLock(
@@ -108,13 +123,20 @@ function assemble(layout: StoreLayout, db: Database, bootId: string): Store {
     sync: () => db.sync(),
     close() {
       if (closed) return;
-      closed = true;
+      closing = true;
       collector?.stop();
+      holds.close();
       try {
-        layers.discardUnfinished();
-        lease?.release();
+        // Before the lease ends, others see all that was made under it.
+        db.flush();
       } finally {
-        db.close();
+        closed = true;
+        try {
+          layers.discardUnfinished();
+          lease?.release();
+        } finally {
+          db.close();
+        }
       }
     },
   };

@@ -7,13 +7,20 @@ SELECT * FROM record WHERE key = ?
 UNION ALL SELECT record.* FROM alias JOIN record ON record.key = alias.key WHERE alias.alias = ?
 LIMIT 1`;
 const SAVE = `
-INSERT OR REPLACE INTO record (key, outputs, created, description, inputs, used)
-VALUES (:key, :outputs, :created, :description, :inputs, :used)`;
+INSERT OR REPLACE INTO record (key, outputs, created, description, inputs, parents, project, used)
+VALUES (:key, :outputs, :created, :description, :inputs, :parents, :project, :used)`;
 const ALIAS = 'INSERT OR REPLACE INTO alias (alias, key) VALUES (:alias, :key)';
 const TOUCH = 'UPDATE record SET used = :used WHERE key = :key';
 
-/** The cache record part of the store. */
-export function createRecords(db: Database): Pick<Store, 'findRecord' | 'saveRecord' | 'aliasRecord'> {
+/**
+ * The cache record part of the store.
+ *
+ * @param project Id of what the records of this store are made for.
+ */
+export function createRecords(
+  db: Database,
+  project: () => string | undefined,
+): Pick<Store, 'findRecord' | 'saveRecord' | 'aliasRecord'> {
   // What waits for the next batch.
   const records = new Map<string, CacheRecord>();
   const aliases = new Map<string, string>();
@@ -43,7 +50,16 @@ export function createRecords(db: Database): Pick<Store, 'findRecord' | 'saveRec
     saveRecord(record) {
       records.set(record.key, record);
       const { key, created, description, inputs } = record;
-      db.write(SAVE, { key, outputs: JSON.stringify(record.outputs), created, description, inputs, used: Date.now() });
+      db.write(SAVE, {
+        key,
+        outputs: JSON.stringify(record.outputs),
+        created,
+        description,
+        inputs,
+        parents: JSON.stringify(record.parents ?? []),
+        project: project() ?? null,
+        used: Date.now(),
+      });
     },
     aliasRecord(alias, key) {
       if (alias === key || aliases.get(alias) === key) return;

@@ -1,5 +1,5 @@
 /** Raised with each change of the tables; an older slipway refuses a newer one. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /**
  * `seq` is the number of the batch that wrote a row: after a loss of power it tells rows whose files were surely on disk
@@ -58,5 +58,20 @@ CREATE TABLE build_graph_content (graph TEXT NOT NULL, content TEXT NOT NULL, PR
 CREATE TABLE content_list (content TEXT PRIMARY KEY, created INTEGER NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL);
 `;
 
+/**
+ * For collection: what is being removed (`gc-collect.ts`), which directory a context is, what directories weighed when
+ * they looked as `stamp` says, and who made a record on top of what. `layer.disk` is what its directory takes.
+ */
+const VERSION_3 = `
+CREATE TABLE condemned (kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE context (id TEXT PRIMARY KEY, directory TEXT NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE measure (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+ALTER TABLE layer ADD COLUMN disk INTEGER;
+ALTER TABLE record ADD COLUMN parents TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE record ADD COLUMN project TEXT;
+ALTER TABLE image ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE fact ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+`;
+
 /** What makes a database of version i one of version i + 1; each only adds. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];

@@ -2,13 +2,17 @@ import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { asBuildError, errnoOf } from '../sys/errno.ts';
 import { writeWhole } from './content.ts';
+import type { Contexts } from './contexts.ts';
 import type { StoreLayout } from './layout.ts';
 import type { Store } from './types.ts';
 
 const CHECKSUM = 4;
 
 /** Stat caches: opaque bytes with a checksum in front. A damaged one is one that was never written. */
-export function createStatCaches(layout: StoreLayout): Pick<Store, 'readStatCache' | 'writeStatCache'> {
+export function createStatCaches(
+  layout: StoreLayout,
+  contexts: Contexts,
+): Pick<Store, 'readStatCache' | 'writeStatCache'> {
   return {
     async readStatCache(contextRoot) {
       let file: Buffer;
@@ -20,9 +24,12 @@ export function createStatCaches(layout: StoreLayout): Pick<Store, 'readStatCach
       }
       if (file.length < CHECKSUM) return undefined;
       const data = file.subarray(CHECKSUM);
-      return crc32(data) === file.readUInt32LE(0) ? data : undefined;
+      if (crc32(data) !== file.readUInt32LE(0)) return undefined;
+      contexts.idOf(contextRoot);
+      return data;
     },
     async writeStatCache(contextRoot, data) {
+      contexts.idOf(contextRoot);
       const checksum = Buffer.alloc(CHECKSUM);
       checksum.writeUInt32LE(crc32(data));
       writeWhole(Buffer.concat([checksum, data]), layout.tempPath('.statcache'), layout.statCachePath(contextRoot));

@@ -29,6 +29,8 @@ export interface CacheRecord {
   /** What progress called the step, and its inputs as JSON, for explain. */
   readonly description: string;
   readonly inputs: string;
+  /** Keys of the records that it was made on top of: they are kept as long as it is used. */
+  readonly parents?: readonly string[] | undefined;
 }
 
 /** An image in the local store. */

@@ -9,6 +9,26 @@ const MAX_SECRET_BYTES = 500 << 10;
 /** Reads a secret when a step asks for it; undefined = not given. */
 export type SecretProvider = (id: string) => Uint8Array | undefined;
 
+/** A provider that knows which values it gave away, so that they can be kept out of what is said. */
+export interface ServedSecrets {
+  readonly provide: SecretProvider;
+  /** As text; a value that is no text is not looked for. */
+  values(): Iterable<string>;
+}
+
+/** Keeps count of what a provider gives away. */
+export function servedSecrets(provider: SecretProvider): ServedSecrets {
+  const served = new Map<string, string>();
+  return {
+    provide(id) {
+      const value = provider(id);
+      if (value !== undefined) served.set(id, Buffer.from(value).toString('utf8'));
+      return value;
+    },
+    values: () => served.values(),
+  };
+}
+
 /** The socket of an agent for RUN --mount=type=ssh; undefined = not given. */
 export type SshProvider = (id: string) => string | undefined;
 

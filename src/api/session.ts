@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import type { BuildEventSink, Executor } from '../contracts/index.ts';
+import { BuildError, type BuildEventSink, type Executor } from '../contracts/index.ts';
 import { parseDockerfile, type Dockerfile } from '../dockerfile/index.ts';
 import { createExecutor } from '../executor/index.ts';
 import { dockerfileToLlb, type FrontendResult } from '../frontend/index.ts';
+import { redactError, redactSecrets } from '../progress/index.ts';
 import { createRegistry, parseMirrors, type Registry } from '../registry/index.ts';
 import { createSources, type Pins, type Sources } from '../source/index.ts';
 import { openStore, type Store } from '../store/index.ts';
@@ -13,7 +14,7 @@ import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
 import { frozenPins } from './lock-file.ts';
 import type { BuildOptions } from './options.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
-import { parseSecrets, parseSsh } from './secrets.ts';
+import { parseSecrets, parseSsh, servedSecrets } from './secrets.ts';
 
 export { cwdOf } from './inputs.ts';
 
@@ -42,11 +43,13 @@ export async function withSession<T>(
   work: (session: Session) => Promise<T>,
   how: { readonly listsContent: boolean; readonly pins?: Pins | undefined } = { listsContent: true },
 ): Promise<T> {
-  const events: BuildEventSink = options.onEvent ?? (() => undefined);
   const env = options.env ?? process.env;
   const signal = options.signal ?? new AbortController().signal;
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
-  const secrets = parseSecrets(options.secrets ?? [], env, cwdOf(options));
+  const served = servedSecrets(parseSecrets(options.secrets ?? [], env, cwdOf(options)));
+  const secrets = served.provide;
+  const events: BuildEventSink = redactSecrets(options.onEvent ?? (() => undefined), () => served.values());
+  const pins = how.pins ?? (options.frozen === true ? await frozenPins(options) : undefined);
   const ssh = parseSsh(options.ssh ?? [], env);
   const mirrors = parseMirrors([...(options.mirrors ?? []), env['SLIPWAY_MIRRORS'] ?? ''].join(';'));
 
@@ -59,7 +62,7 @@ export async function withSession<T>(
     registry,
     contexts: directories,
     pull: options.pull,
-    pins: how.pins ?? (options.frozen === true ? await frozenPins(options) : undefined),
+    pins,
     events,
     signal,
     env,
@@ -97,6 +100,8 @@ export async function withSession<T>(
       convert: async ({ inputs, dockerfile }) =>
         await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform), sources),
     });
+  } catch (error) {
+    throw error instanceof BuildError ? redactError(error, served.values()) : error;
   } finally {
     await executor.close();
     await sources.close();

@@ -17,5 +17,5 @@ export {
   type ProgressMode,
   type ProgressOptions,
 } from './progress.ts';
-export { redactSecrets } from './redact.ts';
+export { redactError, redactSecrets } from './redact.ts';
 export type { ProgressStream } from './stream.ts';

@@ -1,4 +1,4 @@
-import type { BuildEvent, BuildEventSink, Digest } from '../contracts/index.ts';
+import { BuildError, type BuildEvent, type BuildEventSink, type Digest } from '../contracts/index.ts';
 
 const mask = '*****';
 
@@ -45,6 +45,19 @@ export function redactSecrets(sink: BuildEventSink, values: () => Iterable<strin
     if (keep > 0) held.set(name, { text: text.slice(text.length - keep), event });
     if (keep < text.length) sink({ ...event, data: Buffer.from(text.slice(0, text.length - keep), 'latin1') });
   };
+}
+
+/** The same for an error: its message, its lines, its hint. */
+export function redactError(error: BuildError, values: Iterable<string>): BuildError {
+  const secrets = prepared(values);
+  if (secrets.length === 0) return error;
+  const { message, hint, detail = [], ...rest } = error.toInit();
+  return new BuildError({
+    ...rest,
+    message: replaceAll(message, secrets),
+    hint: hint === undefined ? undefined : replaceAll(hint, secrets),
+    detail: detail.map((line) => replaceAll(line, secrets)),
+  });
 }
 
 /** Longest first, so that a value that contains another is hidden whole. */

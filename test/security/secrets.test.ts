@@ -1,0 +1,109 @@
+/**
+ * A secret's value reaches no layer, no configuration, no history, no cache record, no log; neither do credentials in a
+ * URL (the class of CVE-2023-26054).
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { busyboxLayout } from '../support/base-image.ts';
+import { Bench } from '../support/cli.ts';
+
+const CANARY = 'canary-3f9a1c77e2';
+
+const bench = new Bench();
+let base = '';
+beforeAll(() => {
+  base = `busybox=oci-layout://${busyboxLayout(bench.dir)}`;
+});
+afterAll(() => bench.dispose());
+
+/** Files below a directory that hold the canary, gzip undone. */
+function leaks(directory: string): readonly string[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return leaks(path);
+    if (!entry.isFile()) return [];
+    const data = readFileSync(path);
+    const plain = data[0] === 0x1f && data[1] === 0x8b ? gunzipSync(data) : data;
+    return plain.includes(CANARY) ? [path] : [];
+  });
+}
+
+it('secret mounts leave nothing behind, whether the step succeeds or fails', async () => {
+  const context = bench.context('secret', {
+    Dockerfile: `FROM busybox
+RUN --mount=type=secret,id=token test "$(cat /run/secrets/token)" = ${CANARY.slice(0, 6)}"${CANARY.slice(6)}"
+RUN --mount=type=secret,id=token,env=TOKEN test -n "$TOKEN" && echo ok > /ok
+RUN --mount=type=secret,id=token,target=/deep/er/token test -s /deep/er/token
+`,
+  });
+  const layout = join(bench.dir, 'layout');
+  const args = ['build', '--build-context', base, '--secret', 'id=token,env=SECRET_VALUE', '--progress', 'plain'];
+  const env = { SECRET_VALUE: CANARY };
+  const built = await bench.run([...args, '-t', 'secret', '-o', `type=oci,tar=false,dest=${layout}`, context], { env });
+  expect(built, built.stderr).toMatchObject({ code: 0 });
+  expect(built.stderr).not.toContain(CANARY);
+
+  bench.context('secret', {
+    Dockerfile: 'FROM busybox\nRUN --mount=type=secret,id=token test -z "$(cat /run/secrets/token)"\n',
+  });
+  const failed = await bench.run([...args, context], { env });
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).not.toContain(CANARY);
+
+  expect(leaks(layout)).toEqual([]);
+  expect(leaks(join(bench.dir, 'state'))).toEqual([]);
+});
+
+it('a secret that a step prints is not in the log', async () => {
+  const context = bench.context('printed', {
+    Dockerfile: 'FROM busybox\nRUN --mount=type=secret,id=token cat /run/secrets/token; exit 3\n',
+  });
+  const result = await bench.run(
+    ['build', '--build-context', base, '--secret', 'id=token,env=SECRET_VALUE', '--progress', 'plain', context],
+    {
+      env: { SECRET_VALUE: CANARY },
+    },
+  );
+  expect(result.code).toBe(1);
+  expect(result.stderr).not.toContain(CANARY);
+});
+
+it('a build argument that the proxies use is not in the image', async () => {
+  const context = bench.context('proxy', { Dockerfile: 'FROM busybox\nRUN test -n "$HTTP_PROXY"\n' });
+  const layout = join(bench.dir, 'proxy-layout');
+  const result = await bench.run([
+    'build',
+    '--build-context',
+    base,
+    '--build-arg',
+    `HTTP_PROXY=http://user:${CANARY}@127.0.0.1:1`,
+    '-o',
+    `type=oci,tar=false,dest=${layout}`,
+    context,
+  ]);
+  expect(result, result.stderr).toMatchObject({ code: 0 });
+  expect(leaks(layout)).toEqual([]);
+});
+
+it('credentials in a URL are not shown when it fails', async () => {
+  const context = bench.context('url', { Dockerfile: `ARG URL\nFROM busybox\nARG URL\nADD $URL /file\n` });
+  const result = await bench.run([
+    'build',
+    '--build-context',
+    base,
+    '--build-arg',
+    `URL=http://user:${CANARY}@127.0.0.1:9/file`,
+    '--progress',
+    'plain',
+    context,
+  ]);
+  expect(result.code).not.toBe(0);
+  expect(
+    result.stderr
+      .split('\n')
+      .filter((line) => line.startsWith('error:'))
+      .join(),
+  ).not.toContain(CANARY);
+});

@@ -97,7 +97,8 @@ export function createRecords(
         source,
       };
       const description = vertexName(vertex);
-      store.saveRecord({ key, outputs, created: Date.now(), description, inputs: JSON.stringify(inputs) });
+      const parents = lookup.records;
+      store.saveRecord({ key, outputs, created: Date.now(), description, inputs: JSON.stringify(inputs), parents });
       store.aliasRecord(lookup.key, key);
       store.aliasRecord(definition, key);
     },

@@ -11,6 +11,8 @@
  *
  * Not here: how a layer is packed (`image/`), the distribution protocol (`registry/`).
  */
+export { parseAnnotation } from './annotations.ts';
+export type { Annotation } from './annotations.ts';
 export { parseCsv } from './csv.ts';
 export { createExporter } from './create-exporter.ts';
 export type { ExporterSurroundings } from './create-exporter.ts';
@@ -22,3 +24,5 @@ export type { Sink } from './sink.ts';
 /** For engines that get finished bytes: where files and archives go. Loaded when they are needed. */
 export const loadSinks = async () => await import('./sink.ts');
 export const loadLocalWriter = async () => (await import('./local-writer.ts')).LocalWriter;
+export type * from './cache/target.ts';
+export const loadCacheExport = async () => await import('./cache/index.ts');

@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { parseArgs } from 'node:util';
+import { resolve } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 const { values: flags } = parseArgs({
@@ -21,17 +22,28 @@ const entries = {
   ...Object.fromEntries(threads.map((file) => [file.replace(/^.*\/|\.ts$/g, ''), file])),
 };
 
-/** Names that the source imports from each of Node's own modules. */
-const builtinNames = new Map<string, Set<string>>();
-for (const file of globSync('src/**/*.ts')) {
+/** By absolute file name and module: the names that it imports from Node's own modules. */
+const builtinNames = new Map<string, ReadonlyMap<string, readonly string[]>>();
+for (const file of globSync('src/**/*.ts', { exclude: ['src/**/*.test.ts'] })) {
   const imports = readFileSync(file, 'utf8').matchAll(/^import (?!type)(?:\w+, )?\{([^}]*)\} from '(node:[\w/]+)'/gm);
-  for (const [, names = '', module = ''] of imports) {
-    const known = builtinNames.get(module) ?? new Set();
-    for (const name of names.split(',')) {
-      if (/^\s*\w/.test(name) && !/^\s*type /.test(name)) known.add(name.trim().replace(/ as .*/, ''));
-    }
-    builtinNames.set(module, known);
+  const modules = new Map<string, readonly string[]>();
+  for (const [, words = '', module = ''] of imports) {
+    const values = words.split(',').filter((word) => /^\s*\w/.test(word) && !/^\s*type /.test(word));
+    modules.set(
+      module,
+      values.map((word) => word.trim().replace(/ as .*/, '')),
+    );
   }
+  builtinNames.set(resolve(file), modules);
+}
+
+/** Modules of Node that take more than 0.3 ms to load, and that a build which finds everything in its cache does not use. */
+const LATE = new Set(['node:child_process', 'node:fs/promises', 'node:timers/promises', 'node:zlib']);
+
+/** Functions can be had at their first call; a class, a constant or what `promisify` treats in its own way cannot. */
+function canBeLate(module: string, name: string): boolean {
+  const value = (process.getBuiltinModule(module) as Readonly<Record<string, unknown>>)[name];
+  return LATE.has(module) && typeof value === 'function' && /^[a-z]/.test(name) && !(promisify.custom in value);
 }
 
 /** Node's own modules as values that are made where they are needed, not as imports, which all come first. */
@@ -41,14 +53,25 @@ const builtinsWhenNeeded: Plugin = {
     builder.onResolve({ filter: /^[a-z:_/]+$/ }, ({ path, kind, importer }) => {
       // `require` and `import()` come when they are needed anyway.
       if (!isBuiltin(path) || kind !== 'import-statement') return undefined;
-      const namespace = importer.includes('node_modules') ? 'whole-builtin' : 'builtin';
-      return { path: path.replace(/^(node:)?/, 'node:'), namespace, sideEffects: false };
+      const module = path.replace(/^(node:)?/, 'node:');
+      const names = builtinNames.get(importer)?.get(module);
+      const isLate = names?.every((name) => canBeLate(module, name));
+      const namespace = names === undefined ? 'whole-builtin' : isLate ? 'late-builtin' : 'builtin';
+      return { path: module, namespace, sideEffects: false };
     });
-    const valueOf = (path: string) => `process.getBuiltinModule(${JSON.stringify(path)})`;
+    const valueOf = (module: string) => `process.getBuiltinModule(${JSON.stringify(module)})`;
+    const namesOf = (module: string) => [
+      ...new Set([...builtinNames.values()].flatMap((modules) => modules.get(module) ?? [])),
+    ];
     builder.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
-      contents: `const module = ${valueOf(path)};
-        export const { ${[...(builtinNames.get(path) ?? [])].join(', ')} } = module;
-        export default module;`,
+      contents: `const module = ${valueOf(path)}; export const { ${namesOf(path).join(', ')} } = module; export default module;`,
+    }));
+    builder.onLoad({ filter: /.*/, namespace: 'late-builtin' }, ({ path }) => ({
+      // Each takes the place of itself.
+      contents: namesOf(path)
+        .filter((name) => canBeLate(path, name))
+        .map((name) => `export let ${name} = (...args) => (${name} = ${valueOf(path)}.${name})(...args);`)
+        .join('\n'),
     }));
     builder.onLoad({ filter: /.*/, namespace: 'whole-builtin' }, ({ path }) => ({
       contents: `module.exports = ${valueOf(path)};`,

@@ -16,6 +16,8 @@ export type { RuleInfo, Severity, TextEdit } from './dockerfile/index.ts';
 export { inspectBuild, listBuilds } from './api/builds.ts';
 export type { BuildDetails, BuildListItem } from './api/builds.ts';
 export type { BuildData, BuildSummary } from './api/build-data.ts';
+export { diffBuilds } from './api/diff.ts';
+export type { BuildDiff, StepChange, StepSide, ValueDifference } from './api/diff.ts';
 export { explain } from './api/explain.ts';
 export type { BuildExplanation } from './api/explain.ts';
 export { plan } from './api/plan.ts';

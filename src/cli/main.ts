@@ -14,6 +14,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'List the builds that are remembered',
     load: async () => (await import('./builds.ts')).buildsCommand,
   },
+  diff: {
+    summary: 'Show what differs between two builds',
+    load: async () => (await import('./diff.ts')).diffCommand,
+  },
   explain: {
     summary: 'Say why the steps of a build ran',
     load: async () => (await import('./explain.ts')).explainCommand,

@@ -14,7 +14,14 @@ export type { RemoteRecord, RemoteRecords } from './remote-records.ts';
 export type { RecordInputs, RecordInput } from './record-inputs.ts';
 export type { OpField } from './op-identity.ts';
 export type { LookupTrace, Outcome, SolveTrace } from './trace.ts';
-export { explainBuild, hasRun, isStep, type ExplainSources } from './explain/explain.ts';
+export {
+  compareBuilds,
+  explainBuild,
+  hasRun,
+  isStep,
+  type ExplainSources,
+  type StepDifference,
+} from './explain/explain.ts';
 export { compareContentLists, type FileDifference } from './explain/content.ts';
 export { instructionOf, matchSteps } from './explain/match.ts';
 export { explanationText, reasonText } from './explain/text.ts';

@@ -31,6 +31,39 @@ export function explainBuild(build: ExplainedBuild, sources: ExplainSources): re
   return explanations;
 }
 
+/** A step of two builds, by its index in each; of one only when the other has no such step. */
+export interface StepDifference {
+  readonly after?: number | undefined;
+  readonly before?: number | undefined;
+  /** Empty: the same step, with the same inputs. */
+  readonly reasons: readonly Reason[];
+}
+
+/** All steps of two builds, those of `after` first. */
+export function compareBuilds(
+  after: ExplainedBuild,
+  before: ExplainedBuild,
+  contentList: ExplainSources['contentList'],
+): readonly StepDifference[] {
+  const matched = matchOnce(after, before);
+  const comparison = new Comparison(after, { build: before, matched }, { earlier: [], contentList });
+  const gone = new Set(before.graph.steps.keys());
+  const differences: StepDifference[] = [];
+  for (const [i, step] of after.graph.steps.entries()) {
+    const other = matched.get(i);
+    const counterpart = other === undefined ? undefined : before.graph.steps[other];
+    if (other !== undefined) gone.delete(other);
+    if (!isStep(step)) continue;
+    const same = counterpart === undefined || other === undefined || isSame(step, counterpart);
+    differences.push({ after: i, before: other, reasons: same ? [] : comparison.reasons(i, other) });
+  }
+  for (const i of gone) {
+    const step = before.graph.steps[i];
+    if (step !== undefined && isStep(step)) differences.push({ before: i, reasons: [] });
+  }
+  return differences;
+}
+
 /** Sources are looked at, not run; a here-document is a part of the step that reads it. */
 export function isStep(step: GraphStep): boolean {
   return !isSource(step) && !isInline(step);

@@ -53,7 +53,10 @@ export class AttributeReader {
         hint: `use type=${types.join(' or type=')}`,
       });
     }
-    throw this.wrong(word === undefined ? 'type= is missing' : `there is no type=${word}`, `types: ${types.join(', ')}`);
+    throw this.wrong(
+      word === undefined ? 'type= is missing' : `there is no type=${word}`,
+      `types: ${types.join(', ')}`,
+    );
   }
 
   /** Refuses what no one of `keys` names, `type` aside. */

@@ -70,7 +70,7 @@ async function find(
   { context, dockerfile: file, stdin = process.stdin }: DockerfileOptions,
   cwd: string,
 ): Promise<Found> {
-  if (isRemoteContext(context)) {
+  if (isRemoteContext(context, cwd)) {
     throw new BuildError({
       code: 'unsupported',
       message: `the context ${context} is remote, and checks never use the network`,

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuildError } from '../contracts/index.ts';
-import type { NamedContext } from '../frontend/index.ts';
+import { parseGitContext, type NamedContext } from '../frontend/index.ts';
 import { familiarString, parseReference } from '../image/reference.ts';
 import { readIgnoreFile, type IgnoreFile } from './dockerfile-input.ts';
 
@@ -17,8 +17,6 @@ export interface NamedContexts {
   /** By local source name. */
   readonly directories: ReadonlyMap<string, ContextDirectory>;
 }
-
-const GIT_URL = /^(git:\/\/|git@|ssh:\/\/|github\.com\/)|^https?:\/\/[^#?]*\.git([#?]|$)/;
 
 /**
  * Says what each `--build-context name=value` is, as buildx does (build/opt.go): a scheme, a git or http URL, else a
@@ -38,8 +36,8 @@ export async function classifyContexts(values: Readonly<Record<string, string>>,
         code: 'unsupported',
         message: `--build-context ${name}=${value}: ${scheme[1] ?? ''}: contexts belong to bake files`,
       });
-    else if (GIT_URL.test(value)) contexts[key] = { kind: 'git', url: value };
-    else if (/^https?:\/\//.test(value)) contexts[key] = { kind: 'http', url: value };
+    else if (isRemoteContext(value, cwd))
+      contexts[key] = { kind: parseGitContext(value) === undefined ? 'http' : 'git', url: value };
     else {
       const directory = contextDirectory(resolve(cwd, value), `--build-context ${name}`);
       const ignore = await readIgnoreFile(directory, undefined);
@@ -97,6 +95,8 @@ export function contextDirectory(directory: string, what: string): string {
   return directory;
 }
 
-export function isRemoteContext(value: string): boolean {
-  return GIT_URL.test(value) || /^https?:\/\//.test(value);
+/** A git or http URL; a directory of that name goes first, as in buildx. */
+export function isRemoteContext(value: string, cwd: string): boolean {
+  if (statSync(resolve(cwd, value), { throwIfNoEntry: false })?.isDirectory() === true) return false;
+  return /^https?:\/\//.test(value) || parseGitContext(value) !== undefined;
 }

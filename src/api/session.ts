@@ -3,9 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { BuildError, type BuildEventSink, type Executor } from '../contracts/index.ts';
 import { parseDockerfile, type Dockerfile } from '../dockerfile/index.ts';
 import { createExecutor } from '../executor/index.ts';
-import { dockerfileToLlb, type FrontendResult } from '../frontend/index.ts';
+import { dockerfileToLlb, mainContext, type FrontendResult } from '../frontend/index.ts';
+import { definition, type Platform } from '../llb/index.ts';
 import { redactError, redactSecrets } from '../progress/index.ts';
 import { createRegistry, parseMirrors, type Registry } from '../registry/index.ts';
+import { createEngine } from '../solver/index.ts';
 import { createSources, type Pins, type Sources } from '../source/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { createWorker } from '../worker/index.ts';
@@ -72,6 +74,8 @@ export async function withSession<T>(
     sources,
     executor,
     buildId: randomUUID(),
+    secret: async (id) => await Promise.resolve(secrets(id)),
+    ssh,
     secrets,
     ssh,
     shmSize: options.shmSize,
@@ -91,7 +95,6 @@ export async function withSession<T>(
         const inputs = await readInputs(options, {
           directories,
           events,
-          contextFromTar: async (stream) => await sources.contextFromTar(stream),
           emptyDirectory: async () => await emptyDirectory(store),
         });
         const { text, filename } = inputs.dockerfile;
@@ -99,6 +102,12 @@ export async function withSession<T>(
       },
       convert: async ({ inputs, dockerfile }) =>
         await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform), sources),
+          takeTar: async (stream) => await sources.takeUpload(stream),
+          async solveContext(context) {
+            const result = mainContext({ context, buildArgs: options.buildArgs ?? {} });
+            const solveOptions = { signal, events, noCache: new Set<never>() };
+            return (await createEngine({ store, worker }).solve(definition(result), solveOptions)).snapshot;
+          },
     });
   } catch (error) {
     throw error instanceof BuildError ? redactError(error, served.values()) : error;

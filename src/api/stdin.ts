@@ -1,5 +1,4 @@
 import { BuildError } from '../contracts/index.ts';
-import type { Sources } from '../source/index.ts';
 
 /** What `slipway build -` got. */
 export type StdinContext =
@@ -30,7 +29,8 @@ export async function sniffStdin(stdin: AsyncIterable<Uint8Array>): Promise<Stdi
   return { kind: 'dockerfile', data: await bytesOf(rest) };
 }
 
-function isArchive(head: Buffer): boolean {
+/** By the first bytes; at least {@link HEAD} of them where there are as many. */
+export function isArchive(head: Buffer): boolean {
   const starts = (...bytes: number[]) => bytes.every((byte, i) => head[i] === byte);
   return (
     head.subarray(257, 262).toString('latin1') === 'ustar' ||
@@ -53,12 +53,4 @@ export async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Uint8A
       hint: 'as in: slipway build - < Dockerfile',
     });
   return data;
-}
-
-/** Unpacks a tar context, or hands back the Dockerfile. */
-export async function readStdin(stdin: AsyncIterable<Uint8Array>, sources: Pick<Sources, 'contextFromTar'>) {
-  const found = await sniffStdin(stdin);
-  return found.kind === 'dockerfile'
-    ? found
-    : { kind: 'directory' as const, directory: await sources.contextFromTar(found.stream) };
 }

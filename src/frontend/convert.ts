@@ -15,7 +15,7 @@ import { buildArg, globalArgs, sourceDateEpoch } from './global-args.ts';
 import { findTarget } from './graph-checks.ts';
 import { DEFAULT_PATH, finishImage, platformFields, platformOf, withConfig, withPlatform } from './image-config.ts';
 import { dispatch, isStep } from './instructions/index.ts';
-import { mainContext } from './named-context.ts';
+import { mainContext, settled } from './named-context.ts';
 import { absolutePath } from './paths.ts';
 import { plan } from './plan.ts';
 import type { Plan } from './plan.ts';
@@ -76,7 +76,7 @@ export async function convert(dockerfile: Dockerfile, given: FrontendOptions, re
   const image = states.get(target)?.state.image;
   return {
     result: {
-      definition: definition(result.result),
+      definition: definition(settled(result.result)),
       config: targetImage(image ?? platformFields(options.targetPlatform), options),
       stages,
       target: result,

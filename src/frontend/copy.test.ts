@@ -230,7 +230,9 @@ describe('the build context', () => {
   it('may be a repository or an archive', async () => {
     const git = await convert('FROM scratch\nCOPY a /', { context: { kind: 'git', url: 'https://h/r.git#main:sub' } });
     expect(git.definition.vertices[0]?.op).toMatchObject({ identifier: 'git://h/r.git#main:sub' });
-    const http = await convert('FROM scratch\nCOPY a /', { context: { kind: 'http', url: 'https://h/c.tgz' } });
+    const http = await convert('FROM scratch\nCOPY a /', {
+      context: { kind: 'http', url: 'https://h/c.tgz', isArchive: true },
+    });
     expect(http.definition.vertices.map(({ op }) => op.kind)).toEqual(['source', 'file', 'file']);
   });
 });

@@ -18,6 +18,9 @@ export interface GitUrl {
   readonly checksum: string | undefined;
   readonly keepGitDir: boolean | undefined;
   readonly submodules: boolean | undefined;
+  /** Times of files: those of the checkout, BuildKit's default, or the commit's. */
+  readonly mtime: 'checkout' | 'commit' | undefined;
+  readonly fetchByCommit: boolean | undefined;
 }
 
 const PROTOCOL = /^([a-zA-Z0-9]+):\/\//;
@@ -49,6 +52,13 @@ export function parseGitUrl(text: string, location: SourceLocation | undefined):
   return complete({ scheme: protocol, host, path, remote }, fragment, query, location);
 }
 
+/** As {@link parseGitUrl}, for build contexts: `github.com/user/repository` is one too, as ever (dfgitutil/git_ref.go). */
+export function parseGitContext(text: string): GitUrl | undefined {
+  if (!text.startsWith('github.com/')) return parseGitUrl(text, undefined);
+  const [, repository = '', rest = ''] = /^([^?#]*?)(?:\.git)?([?#].*)?$/s.exec(text) ?? [];
+  return parseGitUrl(`https://${repository}.git${rest}`, undefined);
+}
+
 /** `git://host/path#ref:subdir`: the same for each protocol, so that they share a cache. */
 export function gitIdentifier(url: GitUrl): string {
   const path = `/${url.path}`.replace(/\/{2,}/g, '/');
@@ -69,8 +79,13 @@ export function gitAttributes(
     ...(url.scheme === 'ssh' ? { 'git.mountsshsock': 'default' } : {}),
     ...(options.checksum === undefined ? {} : { 'git.checksum': options.checksum }),
     ...(url.submodules === false ? { 'git.skipsubmodules': 'true' } : {}),
+    ...(url.mtime === 'commit' ? { 'git.mtime': 'commit' } : {}),
+    ...(url.fetchByCommit === true ? { 'git.fetchbycommit': 'true' } : {}),
   };
 }
+
+/** Queries that need no value. */
+const SWITCHES: ReadonlySet<string> = new Set(['submodules', 'keep-git-dir', 'fetch-by-commit']);
 
 type Address = Pick<GitUrl, 'scheme' | 'host' | 'path' | 'remote'>;
 
@@ -89,6 +104,8 @@ function complete(
   let checksum: string | undefined;
   let keepGitDir: boolean | undefined;
   let submodules: boolean | undefined;
+  let mtime: GitUrl['mtime'];
+  let fetchByCommit: boolean | undefined;
   const named = (name: string, value: string): void => {
     if (ref !== undefined && ref !== value) fail(`${name} ${value} conflicts with ref ${ref}`);
     ref = value;
@@ -98,7 +115,7 @@ function complete(
     const values = parameters.getAll(name);
     const value = values[0] ?? '';
     if (values.length > 1) fail(`query ${name} has several values`);
-    if (value === '' && name !== 'submodules' && name !== 'keep-git-dir') fail(`query ${name} has no value`);
+    if (value === '' && !SWITCHES.has(name)) fail(`query ${name} has no value`);
     switch (name) {
       case 'ref':
         named('ref', value);
@@ -123,11 +140,18 @@ function complete(
       case 'submodules':
         submodules = parseBool(value) ?? fail(`${value} is no value of ${name}`);
         break;
+      case 'mtime':
+        if (value !== 'checkout' && value !== 'commit') return fail(`${value} is no value of ${name}`);
+        mtime = value;
+        break;
+      case 'fetch-by-commit':
+        fetchByCommit = parseBool(value) ?? fail(`${value} is no value of ${name}`);
+        break;
       default:
         fail(`query ${name} is not known`);
     }
   }
-  return { ...address, ref: ref ?? checksum, subdir, checksum, keepGitDir, submodules };
+  return { ...address, ref: ref ?? checksum, subdir, checksum, keepGitDir, submodules, mtime, fetchByCommit };
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

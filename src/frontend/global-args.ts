@@ -27,7 +27,7 @@ export function globalArgs(dockerfile: Dockerfile, options: FrontendOptions): En
 }
 
 /** The value of `--build-arg name`, which may be empty; undefined when it is not given. */
-export function buildArg(options: FrontendOptions, name: string): string | undefined {
+export function buildArg(options: Pick<FrontendOptions, 'buildArgs'>, name: string): string | undefined {
   return Object.hasOwn(options.buildArgs, name) ? options.buildArgs[name] : undefined;
 }
 

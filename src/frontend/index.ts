@@ -13,6 +13,8 @@ export type { CheckInput, CheckReport } from './checks/check-dockerfile.ts';
 export { ruleUrl } from './checks/index.ts';
 export { checkRules } from './checks/rules.ts';
 export { dockerfileToLlb } from './convert.ts';
+export { parseGitContext } from './git-url.ts';
+export { mainContext } from './named-context.ts';
 export { listTargets, outlineOf } from './outline.ts';
 export type { ArgInfo, MountInfo, Outline, TargetInfo } from './outline.ts';
 export * from './types.ts';

@@ -4,9 +4,9 @@ import type { SourceLocation } from '../contracts/index.ts';
 import { familiarString, parseReference, referenceToString, repositoryName } from '../image/reference.ts';
 import type { ImageConfig } from '../image/types.ts';
 import { vertex } from '../llb/index.ts';
-import type { Platform, VertexInput } from '../llb/index.ts';
+import type { CopyAction, Platform, VertexInput } from '../llb/index.ts';
 import { buildArg } from './global-args.ts';
-import { gitAttributes, gitIdentifier, parseGitUrl } from './git-url.ts';
+import { gitAttributes, gitIdentifier, parseGitContext } from './git-url.ts';
 import { goJson } from './go-format.ts';
 import { formatPlatform, normalizePlatform } from './platform.ts';
 import type { FrontendOptions, NamedContext, Resolver } from './types.ts';
@@ -76,7 +76,7 @@ export async function resolveContext(
       return { root: { vertex: source, index: 0 }, image: resolved.config };
     }
     default:
-      return { root: contextSource(context, key, options), image: undefined };
+      return { root: contextSource(context, key), image: undefined };
   }
 }
 
@@ -85,47 +85,20 @@ export function imageAttributes(options: FrontendOptions): Readonly<Record<strin
   return options.pull ? { 'image.resolvemode': 'pull' } : {};
 }
 
-/** The main context: a directory, a repository, or the contents of an archive. */
-export function mainContext(options: FrontendOptions): VertexInput {
+/** The main context: a directory, a repository, the contents of an archive, or a file called `context`. */
+export function mainContext(options: Pick<FrontendOptions, 'context' | 'buildArgs'>): VertexInput {
   const { context } = options;
   if (context.kind === 'local') {
     return localSource(context, context.sourceName, '[internal] load build context');
   }
-  if (context.kind === 'git') return gitSource(context.url, `[internal] load git source ${context.url}`, options);
+  if (context.kind === 'git') {
+    const keepGitDir = parseBool(buildArg(options, 'BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '');
+    return gitSource(context.url, `[internal] load git source ${context.url}`, keepGitDir);
+  }
   if (context.kind === 'http') {
     const archive = httpSource(context.url, '[internal] load remote build context');
-    const unpacked = vertex(
-      {
-        kind: 'file',
-        actions: [
-          {
-            input: -1,
-            secondaryInput: 0,
-            output: 0,
-            action: {
-              kind: 'copy',
-              src: '/context',
-              dest: '/',
-              mode: -1,
-              followSymlink: false,
-              dirCopyContents: false,
-              attemptUnpackDockerCompatibility: true,
-              createDestPath: false,
-              allowWildcard: false,
-              allowEmptyWildcard: false,
-              timestamp: -1n,
-              includePatterns: [],
-              excludePatterns: [],
-              alwaysReplaceExistingDestPaths: false,
-              requiredPaths: [],
-            },
-          },
-        ],
-      },
-      [archive],
-      { metadata: { name: '[internal] extract remote build context' } },
-    );
-    return { vertex: unpacked, index: 0 };
+    if (context.isArchive !== true) return archive;
+    return copied(archive, '/context', { isArchive: true, name: '[internal] extract remote build context' });
   }
   throw new BuildError({
     code: 'usage',
@@ -134,16 +107,50 @@ export function mainContext(options: FrontendOptions): VertexInput {
   });
 }
 
+/**
+ * As the result of a build: a directory of the user (`FROM name` and nothing else) is no layer, a copy of it is.
+ */
+export function settled(result: VertexInput | undefined): VertexInput | undefined {
+  const op = result?.vertex.op;
+  if (result === undefined || op?.kind !== 'source' || !op.identifier.startsWith('local://')) return result;
+  return copied(result, '/', { isArchive: false, name: result.vertex.metadata.name });
+}
+
+function copied(
+  from: VertexInput,
+  src: string,
+  { isArchive, name }: { readonly isArchive: boolean; readonly name: string | undefined },
+): VertexInput {
+  const action: CopyAction = {
+    kind: 'copy',
+    src,
+    dest: '/',
+    mode: -1,
+    followSymlink: false,
+    dirCopyContents: !isArchive,
+    attemptUnpackDockerCompatibility: isArchive,
+    createDestPath: false,
+    allowWildcard: false,
+    allowEmptyWildcard: false,
+    timestamp: -1n,
+    includePatterns: [],
+    excludePatterns: [],
+    alwaysReplaceExistingDestPaths: false,
+    requiredPaths: [],
+  };
+  const actions = [{ input: -1, secondaryInput: 0, output: 0, action }];
+  return { vertex: vertex({ kind: 'file', actions }, [from], { metadata: { name } }), index: 0 };
+}
+
 function contextSource(
   context: Exclude<NamedContext, { readonly kind: 'docker-image' | 'oci-layout' }>,
   key: string,
-  options: FrontendOptions,
 ): VertexInput {
   switch (context.kind) {
     case 'local':
       return localSource(context, `context:${key}-`, `[context ${key}] load from client`);
     case 'git':
-      return gitSource(context.url, `[context ${key}] load git source ${context.url}`, options);
+      return gitSource(context.url, `[context ${key}] load git source ${context.url}`, false);
     case 'http':
       return httpSource(context.url, `[context ${key}] ${context.url}`);
   }
@@ -165,8 +172,9 @@ function localSource(
   return { vertex: source, index: 0 };
 }
 
-function gitSource(text: string, name: string, options: FrontendOptions): VertexInput {
-  const url = parseGitUrl(text, undefined);
+/** `keepGitDir` besides what the URL says. */
+function gitSource(text: string, name: string, keepGitDir: boolean): VertexInput {
+  const url = parseGitContext(text);
   if (url === undefined) {
     throw new BuildError({
       code: 'usage',
@@ -174,8 +182,7 @@ function gitSource(text: string, name: string, options: FrontendOptions): Vertex
       hint: 'a repository over http(s) ends in .git: https://host/repo.git#ref:subdir',
     });
   }
-  const keepGitDir = url.keepGitDir ?? /^(?:1|t|true)$/i.test(buildArg(options, 'BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '');
-  const attrs = gitAttributes(url, { keepGitDir, checksum: url.checksum });
+  const attrs = gitAttributes(url, { keepGitDir: keepGitDir || url.keepGitDir === true, checksum: url.checksum });
   const source = vertex({ kind: 'source', identifier: gitIdentifier(url), attrs }, [], { metadata: { name } });
   return { vertex: source, index: 0 };
 }
@@ -183,4 +190,9 @@ function gitSource(text: string, name: string, options: FrontendOptions): Vertex
 function httpSource(url: string, name: string): VertexInput {
   const op = { kind: 'source', identifier: url, attrs: { 'http.filename': 'context' } } as const;
   return { vertex: vertex(op, [], { metadata: { name } }), index: 0 };
+}
+
+/** As Go's strconv.ParseBool, anything else being false. */
+function parseBool(text: string): boolean {
+  return /^(?:1|t|T|TRUE|true|True)$/.test(text);
 }

@@ -34,7 +34,8 @@ export type NamedContext =
   /** `path[:tag][@digest]` after `oci-layout://`. */
   | { readonly kind: 'oci-layout'; readonly ref: string }
   | { readonly kind: 'git'; readonly url: string }
-  | { readonly kind: 'http'; readonly url: string };
+  /** A file, which as the main context is called `context`; `isArchive`: the main context is what is in it. */
+  | { readonly kind: 'http'; readonly url: string; readonly isArchive?: boolean | undefined };
 
 export interface FrontendOptions {
   /** Stage name or index; absent = the last. */

@@ -5,6 +5,7 @@ import type { HttpResponse, Registry } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
 import { cancelled } from './cancelled.ts';
 import { reportLayer } from './progress.ts';
+import { findUpload } from './upload.ts';
 
 /** What a URL gave, as it goes into keys and trees. */
 export interface Download {
@@ -51,16 +52,11 @@ export async function download(
   attrs: Readonly<Record<string, string>>,
   deps: HttpDeps,
 ): Promise<Download> {
-  const { store } = deps;
-  const key = `http ${digestOf(url)}`;
-  const before = readKnown(store, key);
-  const checksum = attrs['http.checksum'];
-  let known = before;
-  if (before === undefined || before.digest !== checksum) {
-    known = await fetchUrl(url, vertex, attrs, before, deps);
-    store.writeFact(key, JSON.stringify(known));
-  }
-  if (known === undefined) throw new BuildError({ code: 'internal', message: `nothing came from ${url}` });
+  const upload = findUpload(url, deps.store);
+  const known =
+    upload === undefined
+      ? await fetchOrKnown(url, vertex, attrs, deps)
+      : { ...upload, etag: '', mtime: 0, disposition: '' };
   return {
     filename: fileName(url, attrs['http.filename'], known.disposition),
     digest: known.digest,
@@ -70,6 +66,22 @@ export async function download(
     gid: numberOf(attrs['http.gid'], 10) ?? 0,
     mtime: known.mtime,
   };
+}
+
+async function fetchOrKnown(
+  url: string,
+  vertex: Digest,
+  attrs: Readonly<Record<string, string>>,
+  deps: HttpDeps,
+): Promise<Known> {
+  const { store } = deps;
+  const key = `http ${digestOf(url)}`;
+  const before = readKnown(store, key);
+  const checksum = attrs['http.checksum'];
+  if (before !== undefined && before.digest === checksum) return before;
+  const known = await fetchUrl(url, vertex, attrs, before, deps);
+  store.writeFact(key, JSON.stringify(known));
+  return known;
 }
 
 /** Everything that makes a difference to what the file is, as BuildKit's formatCacheKey. */

@@ -14,6 +14,7 @@ import { createThreadPool } from './local/thread-pool.ts';
 import type { PinKind } from './pins.ts';
 import { SILENT, reportLayer } from './progress.ts';
 import type { Platform, ResolvedImage, SourceVertex, Sources, SourcesOptions } from './types.ts';
+import { isUpload, takeUpload } from './upload.ts';
 
 /** Machines without a platform in their vertex: what this process runs on. */
 const HOST: Platform = {
@@ -122,7 +123,8 @@ export function createSources(options: SourcesOptions): Sources {
     let found = downloads.get(key);
     if (found === undefined) {
       const deps: HttpDeps = { store, registry, events, signal };
-      const isPinned = attrs['http.checksum'] !== undefined;
+      // What comes from standard input is nothing to pin.
+      const isPinned = attrs['http.checksum'] !== undefined || isUpload(identifier);
       const checksum = isPinned ? undefined : pinnedDigest('url', identifier);
       const wanted = checksum === undefined ? attrs : { ...attrs, 'http.checksum': checksum };
       found = track(import('./http.ts').then(({ download }) => download(identifier, vertex.digest, wanted, deps)));
@@ -134,7 +136,16 @@ export function createSources(options: SourcesOptions): Sources {
 
   /** Commits by what was asked for. */
   const commits = new Map<string, Promise<string>>();
-  const gitDeps: GitDeps = { store, hasher, signal, env: options.env ?? process.env, secret: options.secret };
+  const gitDeps: GitDeps = {
+    store,
+    hasher,
+    signal,
+    env: options.env ?? process.env,
+    secret: options.secret,
+    ssh: options.ssh,
+  };
+  /** By key: a build reads the Dockerfile of a repository before it is asked for the rest. */
+  const gitLayers = new Map<string, Promise<LayerId>>();
 
   async function gitSource(vertex: SourceVertex) {
     const { parseGitSource, resolveCommit, gitKey, gitLayer } = await import('./git/source.ts');
@@ -148,7 +159,13 @@ export function createSources(options: SourcesOptions): Sources {
     if (commit === undefined) commits.set(asked, (commit = resolveCommit(source, gitDeps)));
     if (named.checksum === undefined) tell('git', name, commit, (found) => found);
     const found = await commit;
-    return { key: gitKey(found, source), layer: () => track(gitLayer(source, found, gitDeps)) };
+    const key = gitKey(found, source);
+    const layer = (): Promise<LayerId> => {
+      let made = gitLayers.get(key);
+      if (made === undefined) gitLayers.set(key, (made = track(gitLayer(source, found, gitDeps))));
+      return made;
+    };
+    return { key, layer };
   }
 
   /** By layer of a cache: whether its bytes can still be had. */
@@ -250,6 +267,8 @@ export function createSources(options: SourcesOptions): Sources {
       if (answer === undefined) reachable.set(row.id, (answer = isReachable(row, { store, registry, signal })));
       return answer;
     },
+
+    takeUpload: async (stream) => track(takeUpload(stream, store, signal)),
 
     async contextFromTar(stream) {
       const { unpackContext } = await import('./local/from-tar.ts');

@@ -46,6 +46,8 @@ export interface SourcesOptions {
   readonly env?: Env | undefined;
   /** `--secret`, for git servers that want a token (`GIT_AUTH_TOKEN`, `GIT_AUTH_HEADER`). */
   readonly secret?: ((id: string) => Promise<Uint8Array | undefined>) | undefined;
+  /** `--ssh`: the socket of the agent for git over ssh. Absent = the user's own (`SSH_AUTH_SOCK`). */
+  readonly ssh?: ((id: string) => string | undefined) | undefined;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -126,6 +128,11 @@ export interface Sources {
   cachedLayer(layer: PortableLayer, origin: string): Promise<LayerId | undefined>;
   /** Whether a layer's bytes are here or can be had; asks the registry about what a cache offered to an earlier build. */
   isReachable(row: LayerRow): Promise<boolean>;
+  /**
+   * Takes in what came on standard input; the URL that it is given is an http source, for this build and later ones.
+   * Errors: `context`, `disk-full`.
+   */
+  takeUpload(stream: AsyncIterable<Uint8Array>): Promise<string>;
   /**
    * Unpacks a tar (plain, gzip, zstd) into a temporary directory of the store, to be read as a local context; gone with
    * the process. Errors: `hostile`, `context`.

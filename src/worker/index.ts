@@ -9,5 +9,6 @@
  * its messages (`executor/`).
  */
 export { ensureDirectory } from './ops/directory.ts';
+export { resolvePath } from './ops/path.ts';
 export { createWorker } from './worker.ts';
 export type { WorkerDeps } from './types.ts';

@@ -175,6 +175,9 @@ describe('a repository', () => {
     const kept = await sources.snapshot(vertexOf('', { 'git.keepgitdir': 'true' }), context);
     expect(await kept.files.lookup('.git/HEAD')).toMatchObject({ type: 'file' });
     expect(await kept.files.lookup('.git/hooks')).toBeUndefined();
+    const tagged = await sources.snapshot(vertexOf('#v1', { 'git.keepgitdir': 'true' }), context);
+    expect(await tagged.files.lookup('.git/refs/tags/v1')).toMatchObject({ type: 'file' });
+    expect(await tagged.files.lookup('.git/FETCH_HEAD')).toBeUndefined();
     const plain = await sources.snapshot(vertexOf(''), context);
     expect(await plain.files.lookup('.git')).toBeUndefined();
     expect(await sources.sourceKey(vertexOf(''), context)).not.toBe(

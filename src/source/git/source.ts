@@ -25,6 +25,8 @@ export interface GitSource {
   readonly checksum: string | undefined;
   readonly keepGitDir: boolean;
   readonly skipSubmodules: boolean;
+  /** Id of the `--ssh` whose agent logs in. */
+  readonly sshId: string | undefined;
 }
 
 export interface GitDeps {
@@ -33,6 +35,7 @@ export interface GitDeps {
   readonly signal: AbortSignal;
   readonly env: Env;
   readonly secret: SourcesOptions['secret'];
+  readonly ssh: SourcesOptions['ssh'];
 }
 
 const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/;
@@ -60,7 +63,14 @@ export function parseGitSource(identifier: string, attrs: Readonly<Record<string
     checksum: attrs['git.checksum'],
     keepGitDir: attrs['git.keepgitdir'] === 'true',
     skipSubmodules: attrs['git.skipsubmodules'] === 'true',
+    sshId: attrs['git.mountsshsock'],
   };
+}
+
+async function openGit(source: GitSource, deps: GitDeps): Promise<Git> {
+  const agent = source.sshId === undefined ? undefined : deps.ssh?.(source.sshId);
+  const env = agent === undefined ? deps.env : { ...deps.env, SSH_AUTH_SOCK: agent };
+  return createGit(env, deps.signal, await authHeader(source, deps));
 }
 
 /** The commit that a source means now; asks the server unless it is named in full. */
@@ -75,14 +85,14 @@ export async function resolveCommit(source: GitSource, deps: GitDeps): Promise<s
 }
 
 /** Everything that makes a difference to the files; not the server, so that mirrors share. */
-export function gitKey(commit: string, { subdir, keepGitDir, skipSubmodules }: GitSource): string {
-  return `git ${JSON.stringify([commit, subdir, keepGitDir, skipSubmodules])}`;
+export function gitKey(commit: string, { subdir, keepGitDir, skipSubmodules, ref }: GitSource): string {
+  return `git ${JSON.stringify([commit, subdir, keepGitDir ? (ref ?? '') : false, skipSubmodules])}`;
 }
 
 async function findCommit(source: GitSource, deps: GitDeps): Promise<string> {
   const { remote, ref } = source;
   if (ref !== undefined && COMMIT.test(ref)) return ref;
-  const git = createGit(deps.env, deps.signal, await authHeader(source, deps));
+  const git = await openGit(source, deps);
   const asked = ref ?? 'HEAD';
   const output = await git.run('/', ['ls-remote', '--', remote, asked, `${asked}^{}`], (lines) =>
     unreachable(remote, lines),
@@ -119,9 +129,10 @@ export async function gitLayer(source: GitSource, commit: string, deps: GitDeps)
   const directory = deps.store.tempPath('-git');
   try {
     await mkdir(directory, { mode: 0o700 });
-    const git = createGit(deps.env, deps.signal, await authHeader(source, deps));
+    const git = await openGit(source, deps);
     await fetchCommit(git, directory, source, commit);
     const time = await checkOut(git, directory, source, commit);
+    if (source.keepGitDir) await tidyGitDir(git, directory, source);
     return await layerOf(await confinedSubdir(directory, source), source.keepGitDir, time, deps);
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -175,12 +186,24 @@ async function checkOut(git: Git, directory: string, source: GitSource, commit: 
         }),
     );
   }
-  if (source.keepGitDir) {
-    // What differs between two checkouts of one commit, and what would run.
-    for (const name of ['FETCH_HEAD', 'ORIG_HEAD', 'logs', 'hooks'])
-      rmSync(join(directory, '.git', name), { recursive: true, force: true });
-  }
   return Number(await git.run(directory, ['show', '--no-patch', '--format=%ct', commit, '--'], fail));
+}
+
+/** Gives a kept `.git` the branch or tag that was asked for, as `git describe` wants it; takes what differs or would run. */
+async function tidyGitDir(git: Git, directory: string, { remote, ref }: GitSource): Promise<void> {
+  if (ref !== undefined && !COMMIT.test(ref)) {
+    for (const name of ref.startsWith('refs/') ? [ref] : [`refs/heads/${ref}`, `refs/tags/${ref}`]) {
+      const fetch = ['fetch', '--quiet', '--depth=1', '--no-tags', 'origin', `+${name}:${name}`];
+      await git
+        .run(directory, fetch, (lines) => unreachable(remote, lines))
+        .catch((error: unknown) => {
+          // One of the two is not there.
+          if (!(error instanceof BuildError) || error.code === 'cancelled') throw error;
+        });
+    }
+  }
+  for (const name of ['FETCH_HEAD', 'ORIG_HEAD', 'logs', 'hooks'])
+    rmSync(join(directory, '.git', name), { recursive: true, force: true });
 }
 
 /** A link in the repository must not lead a subdirectory out of it. */

@@ -7,6 +7,7 @@ import type { FileTree, Layer, Snapshot, WorkContext } from '../../contracts/ind
 import { snapshotOf } from '../../image/index.ts';
 import type { CopyAction, FileAction, Vertex } from '../../llb/index.ts';
 import type { Contents } from './contents.ts';
+import { contextLayer } from './context-layer.ts';
 import { copySources } from './copy.ts';
 import { saveFileLayer } from './file-layer.ts';
 import type { LayerDeps } from './file-layer.ts';
@@ -30,7 +31,7 @@ type Result =
   | { readonly kind: 'settled'; readonly snapshot: Snapshot }
   | { readonly kind: 'growing'; readonly below: readonly Layer[]; readonly staged: StagedTree };
 
-/** One snapshot an output. @throws BuildError `source-missing`, `copy`, `hostile` (archives), `unsupported`. */
+/** One snapshot an output. @throws BuildError `source-missing`, `copy`, `hostile` (archives). */
 export async function runFileOp(
   vertex: Vertex,
   actions: readonly FileAction[],
@@ -90,15 +91,12 @@ async function carryOut(run: Run, action: FileAction, at: number, path: readonly
   let staged: StagedTree;
   if (under.kind === 'growing') ({ below, staged } = under);
   else {
-    if (under.snapshot.inPlace) {
-      throw new BuildError({
-        code: 'unsupported',
-        message: 'a build context cannot be changed in place',
-        hint: 'Copy it into a stage first.',
-      });
-    }
-    below = under.snapshot.layers;
-    staged = new StagedTree(under.snapshot.files);
+    // A stage that begins with a directory of the user (`FROM name` of a named context).
+    const { layers, files } = under.snapshot.inPlace
+      ? snapshotOf([await contextLayer(under.snapshot.files, '/', run.deps)])
+      : under.snapshot;
+    below = layers;
+    staged = new StagedTree(files);
   }
   await act(run, action, at, staged, path);
   const shared = action.output >= 0 || (run.uses.get(at) ?? 0) > 1;

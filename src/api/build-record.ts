@@ -24,7 +24,7 @@ import type {
 } from '../solver/index.ts';
 import type { CacheRecord, Store } from '../store/index.ts';
 import { decodeGraph } from './builds.ts';
-import { hostPlatform, platformText } from './platform.ts';
+import { parsePlatforms, platformText } from './platform.ts';
 import type { BuildData, BuildOptionsRecord, BuildSummary } from './build-data.ts';
 import type { BuildOptions } from './options.ts';
 import { stagePositions } from './stage-positions.ts';
@@ -59,7 +59,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
     context: contextName(options),
     dockerfile: options.dockerfile,
     target: options.target,
-    platform: options.platform ?? platformText(hostPlatform()),
+    platform: parsePlatforms(options.platform).map(platformText).join(','),
     tags: options.tags ?? [],
     noCache: options.noCache === true ? true : undefined,
   };
@@ -182,51 +182,59 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
     graph: (result) => void frontends.push(result),
     explained,
     save(store, error) {
-      const record = log.record();
-      const recorded = new Map(record.vertices.map((vertex) => [vertex.digest, vertex]));
-      const steps = new Set(vertices().map(({ digest }) => digest));
-      const runs = runsOf(store, recorded);
-      const graph = frontends.length === 0 ? undefined : graphOf(store);
-      const data: BuildData = {
-        version: 1,
-        options: about,
-        args,
-        runs,
-        others: record.vertices
-          .filter(({ digest }) => !steps.has(digest))
-          .map((vertex) => ({
-            name: vertex.name,
-            started: vertex.started,
-            duration: durationOf(vertex),
-            error: vertex.error,
-            transferred: vertex.transferred,
-          })),
-        warnings: record.warnings,
-        stages: record.stages,
-        image: record.image,
-        engine: record.engine,
-        error: error === undefined ? undefined : errorOf(error),
-      };
-      const summary: BuildSummary = {
-        version: 1,
-        result: error === undefined ? 'done' : isCancelled(error) ? 'cancelled' : 'failed',
-        duration: Date.now() - begun,
-        ...about,
-        ran: vertices().filter((vertex, i) => isStep(vertex) && hasRun(runs[i] ?? {})).length,
-        cached: vertices().filter((vertex, i) => isStep(vertex) && runs[i]?.outcome === 'found').length,
-        image: record.image?.digest,
-      };
-      const row = {
-        id,
-        created: begun,
-        lineage,
-        graph: graph?.id,
-        summary: JSON.stringify(summary),
-        data: JSON.stringify(data),
-      };
-      store.saveBuild(row, graph?.isNew === true ? encoded(graph.id, graph.graph()) : undefined);
+      try {
+        write(store, error);
+      } catch {
+        // A full disk or a damaged database has been or will be told by whoever needs it.
+      }
     },
   };
+
+  function write(store: Store, error: unknown): void {
+    const record = log.record();
+    const recorded = new Map(record.vertices.map((vertex) => [vertex.digest, vertex]));
+    const steps = new Set(vertices().map(({ digest }) => digest));
+    const runs = runsOf(store, recorded);
+    const graph = frontends.length === 0 ? undefined : graphOf(store);
+    const data: BuildData = {
+      version: 1,
+      options: about,
+      args,
+      runs,
+      others: record.vertices
+        .filter(({ digest }) => !steps.has(digest))
+        .map((vertex) => ({
+          name: vertex.name,
+          started: vertex.started,
+          duration: durationOf(vertex),
+          error: vertex.error,
+          transferred: vertex.transferred,
+        })),
+      warnings: record.warnings,
+      stages: record.stages,
+      image: record.image,
+      engine: record.engine,
+      error: error === undefined ? undefined : errorOf(error),
+    };
+    const summary: BuildSummary = {
+      version: 1,
+      result: error === undefined ? 'done' : isCancelled(error) ? 'cancelled' : 'failed',
+      duration: Date.now() - begun,
+      ...about,
+      ran: vertices().filter((vertex, i) => isStep(vertex) && hasRun(runs[i] ?? {})).length,
+      cached: vertices().filter((vertex, i) => isStep(vertex) && runs[i]?.outcome === 'found').length,
+      image: record.image?.digest,
+    };
+    const row = {
+      id,
+      created: begun,
+      lineage,
+      graph: graph?.id,
+      summary: JSON.stringify(summary),
+      data: JSON.stringify(data),
+    };
+    store.saveBuild(row, graph?.isNew === true ? encoded(graph.id, graph.graph()) : undefined);
+  }
 }
 
 /** Builds of one lineage are compared with each other. */

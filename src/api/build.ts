@@ -1,19 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { BuildEventSink, ExportResult, SolveResult } from '../contracts/index.ts';
-import { createExporter, parseOutput, type OutputSpec } from '../export/index.ts';
-import type { FrontendResult } from '../frontend/index.ts';
+import { BuildError, type ExportedImage, type ExportInput } from '../contracts/index.ts';
+import { parseOutput, type OutputSpec } from '../export/index.ts';
+import type { FrontendResult, FrontendWarning } from '../frontend/index.ts';
 import { marshal, printJson } from '../llb/index.ts';
-import type { Registry } from '../registry/index.ts';
 import { createEngine } from '../solver/index.ts';
-import type { Store } from '../store/index.ts';
+import { openCache, parseCacheWords, repositoriesOf, type CacheWords } from './cache.ts';
+import { insecureHosts } from './cache-words.ts';
 import { both, createBuildRecorder, type BuildRecorder } from './build-record.ts';
-import { destinationsOf } from './destinations.ts';
-import { otherStageHint } from './missing-source.ts';
-import type { BuildOptions, BuildResult } from './options.ts';
+import { destinationsOf, insecureRegistries } from './destinations.ts';
+import { exportAll, openExporters } from './export-results.ts';
+import type { BuildOptions, BuildResult, StageWeight } from './options.ts';
 import { cwdOf, withSession, type Session } from './session.ts';
-import { step } from './steps.ts';
-import { stageWeights } from './weights.ts';
+import { solveAll } from './solve-all.ts';
+import { allStageWeights } from './weights.ts';
 
 /**
  * Builds a Dockerfile on this machine and sends the result to its destinations.
@@ -22,12 +22,14 @@ import { stageWeights } from './weights.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const outputs = (options.outputs ?? []).map(parseOutput);
+  const cacheWords = parseCacheWords(options);
   const recorder = createBuildRecorder(options);
   const observed = { ...options, onEvent: both(recorder.sink, options.onEvent) };
-  return await withSession(observed, async (session) => {
+  const insecure = [...insecureHosts([...cacheWords.from, ...cacheWords.to]), ...insecureRegistries(options, outputs)];
+  const carry = async (session: Session): Promise<BuildResult> => {
     let failure: unknown;
     try {
-      return { ...(await carryOut(observed, outputs, session, recorder)), id: recorder.id };
+      return { ...(await carryOut(observed, { outputs, cacheWords }, session, recorder)), id: recorder.id };
     } catch (error) {
       failure = error;
       throw error;
@@ -38,83 +40,82 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       }
       if (options.print === undefined) recorder.save(session.store, failure);
     }
-  });
+  };
+  return await withSession(observed, carry, { listsContent: true, insecure });
 }
 
 async function carryOut(
   options: BuildOptions,
-  outputs: readonly OutputSpec[],
+  { outputs, cacheWords }: { readonly outputs: readonly OutputSpec[]; readonly cacheWords: CacheWords },
   session: Session,
   recorder: BuildRecorder,
 ): Promise<Omit<BuildResult, 'id'>> {
-  const { store, registry, worker, events, signal, platform } = session;
+  const { store, worker, events, signal, platforms } = session;
+  const destinations = destinationsOf(options, outputs);
+  const exporters = options.print === undefined ? await openExporters(destinations, options, session) : [];
   const read = await session.read();
   recorder.dockerfile(read.dockerfile);
-  const frontend = await session.convert(read);
-  recorder.graph(frontend);
-  for (const warning of frontend.warnings) events({ type: 'warning', ...warning });
-  if (options.print !== undefined) {
-    return {
-      stages: [],
-      printed: options.print === 'llb' ? marshal(frontend.definition) : printJson(frontend.definition),
-    };
-  }
+  const frontends = await session.convert(read);
+  for (const frontend of frontends) recorder.graph(frontend);
+  for (const warning of distinctWarnings(frontends)) events({ type: 'warning', ...warning });
+  if (options.print !== undefined) return { stages: [], printed: printGraph(options.print, frontends) };
   events({ type: 'engine', engine: 'embedded', detail: store.root });
-  const engine = createEngine({ store, worker, trace: recorder.trace });
-  const solved = await engine.solve(frontend.definition, {
+  const cache = await openCache(cacheWords, session);
+  const engine = createEngine({ store, worker, trace: recorder.trace, remote: cache.remote });
+  const solved = await solveAll(engine, frontends, {
     signal,
     events,
     noCache: options.noCache === true ? 'all' : new Set<never>(),
     maxParallelRuns: options.maxParallelRuns,
-    treesOnly: destinationsOf(options, outputs).length === 0,
-    onFailure: async (error, peek) => await otherStageHint(error, frontend, peek),
+    treesOnly: destinations.length === 0 && !cache.writes,
   });
-  return await finish(options, { outputs, frontend, solved, store, registry, events, signal, platform });
+  const inlined = await Promise.all(solved.map(async (result) => await cache.inline(result)));
+  const inputs = solved.flatMap(({ snapshot }, i): readonly ExportInput[] => {
+    const [frontend, platform] = [frontends[i], platforms[i]];
+    if (frontend === undefined || platform === undefined) return [];
+    return [
+      { snapshot, config: { ...frontend.config, ...inlined[i] }, platform, sourceDateEpoch: frontend.sourceDateEpoch },
+    ];
+  });
+  const image = await exportAll(exporters, inputs, { events, signal });
+  await cache.write(solved, image === undefined ? [] : repositoriesOf(image.names));
+  const stages = await allStageWeights(frontends, solved, store);
+  await tell(options, image, stages);
+  return { image, stages };
 }
 
-interface Finished {
-  readonly outputs: readonly OutputSpec[];
-  readonly frontend: FrontendResult;
-  readonly solved: SolveResult;
-  readonly store: Store;
-  readonly registry: Registry;
-  readonly events: BuildEventSink;
-  readonly signal: AbortSignal;
-  readonly platform: Session['platform'];
-}
-
-/** Exports, then says what it all weighed. */
-async function finish(options: BuildOptions, done: Finished): Promise<Omit<BuildResult, 'id'>> {
-  const { frontend, solved, store, registry, events, signal, platform } = done;
-  const names = options.tags ?? [];
-  const destinations = destinationsOf(options, done.outputs);
-  const input = {
-    snapshot: solved.snapshot,
-    config: { ...frontend.config },
-    platform,
-    sourceDateEpoch: frontend.sourceDateEpoch,
-  };
-  let image: ExportResult['image'];
-  for (const spec of destinations) {
-    const exporter = await createExporter(spec, {
-      store,
-      registry,
-      stdout: options.stdout ?? process.stdout,
-      names,
-      cwd: cwdOf(options),
+/** For one platform: a graph is printed to be read or sent. */
+function printGraph(form: 'llb' | 'json', [{ definition }, ...more]: readonly [FrontendResult, ...FrontendResult[]]) {
+  if (more.length > 0) {
+    throw new BuildError({
+      code: 'usage',
+      message: '--print shows the graph of one platform',
+      hint: 'name one with --platform',
     });
-    const result = await step(
-      events,
-      exporter.name,
-      async (bound) => await exporter.export(input, { signal, events: bound }),
-    );
-    image ??= result.image;
   }
-  const stages = await stageWeights(frontend.stages, frontend.target, solved, store);
+  return form === 'llb' ? marshal(definition) : printJson(definition);
+}
+
+/** What is wrong with a line is said once, not for every platform. */
+function distinctWarnings(frontends: readonly FrontendResult[]): readonly FrontendWarning[] {
+  const all = frontends.flatMap(({ warnings }) => warnings);
+  const key = ({ rule, message, location }: FrontendWarning): string =>
+    JSON.stringify([rule, message, location?.ranges ?? []]);
+  return [...new Map(all.toReversed().map((warning) => [key(warning), warning])).values()].toReversed();
+}
+
+/** Says what was made, and what it all weighed. */
+async function tell(
+  options: BuildOptions,
+  image: ExportedImage | undefined,
+  stages: readonly StageWeight[],
+): Promise<void> {
+  const events = options.onEvent ?? (() => undefined);
   for (const stage of stages) events({ type: 'stage', ...stage });
   if (image !== undefined) {
     events({ type: 'image', digest: image.digest, names: image.names, size: image.layersSize, layers: image.layers });
-    if (options.iidFile !== undefined) await writeFile(resolve(cwdOf(options), options.iidFile), image.configDigest);
+    const id = image.configDigest ?? image.digest;
+    if (options.iidFile !== undefined) await writeFile(resolve(cwdOf(options), options.iidFile), id);
   }
   if (options.metadataFile !== undefined) {
     await writeFile(
@@ -122,14 +123,13 @@ async function finish(options: BuildOptions, done: Finished): Promise<Omit<Build
       `${JSON.stringify(metadata(image), undefined, 2)}\n`,
     );
   }
-  return { image, stages };
 }
 
 /** As buildx writes it (dockerfile-features: metadata-file keys). */
-function metadata(image: ExportResult['image']): Readonly<Record<string, unknown>> {
+function metadata(image: ExportedImage | undefined): Readonly<Record<string, unknown>> {
   if (image === undefined) return {};
   return {
-    'containerimage.config.digest': image.configDigest,
+    ...(image.configDigest !== undefined && { 'containerimage.config.digest': image.configDigest }),
     'containerimage.descriptor': { mediaType: image.mediaType, digest: image.digest, size: image.manifestSize },
     'containerimage.digest': image.digest,
     ...(image.names.length > 0 && { 'image.name': image.names.join(',') }),

@@ -7,7 +7,7 @@ import { parseIgnoreFile } from '../pattern/index.ts';
 import { classifyContexts, contextDirectory, isRemoteContext } from './contexts.ts';
 import { dockerfileFromBytes, readDockerfile, readIgnoreFile } from './dockerfile-input.ts';
 import type { HostOptions } from './options.ts';
-import { hostPlatform, parsePlatform } from './platform.ts';
+import { hostPlatform, parsePlatforms } from './platform.ts';
 import { bytesOf, sniffStdin } from './stdin.ts';
 
 /** What `check`, `outline` and `listTargets` look at. */
@@ -21,7 +21,7 @@ export interface DockerfileOptions extends HostOptions {
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
   readonly buildContexts?: Readonly<Record<string, string>> | undefined;
   /** `os/arch[/variant]`; default: this machine's. */
-  readonly platform?: string | undefined;
+  readonly platform?: string | readonly string[] | undefined;
   readonly stdin?: AsyncIterable<Uint8Array> | undefined;
   /** Base of relative paths; default: the process's. */
   readonly cwd?: string | undefined;
@@ -44,7 +44,8 @@ type Found = Omit<DockerfileInput, 'options'> & { readonly excludes: readonly st
 /** @throws BuildError `usage`, `context`, `dockerfile`, `ignore-file`, `permission` */
 export async function readDockerfileInput(options: DockerfileOptions): Promise<DockerfileInput> {
   const cwd = options.cwd ?? process.cwd();
-  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+  // A file is checked as what it is for the first of several.
+  const [platform = hostPlatform()] = parsePlatforms(options.platform);
   const { contexts } = await classifyContexts(options.buildContexts ?? {}, cwd);
   const { excludes, ...found } = await find(options, cwd);
   return {

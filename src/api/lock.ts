@@ -31,8 +31,9 @@ export async function lock(
   await withSession(
     { ...options, pull: true },
     async (session) => {
-      const { definition } = await session.convert(await session.read());
-      const sources = definition.vertices.filter((vertex) => vertex.op.kind === 'source');
+      const frontends = await session.convert(await session.read());
+      const vertices = frontends.flatMap(({ definition }) => definition.vertices);
+      const sources = vertices.filter((vertex) => vertex.op.kind === 'source');
       await Promise.all(
         sources.map(async (vertex) => {
           const { events, signal } = session;

@@ -21,6 +21,8 @@ export interface BuildOptions extends HostOptions {
   readonly tags?: readonly string[] | undefined;
   /** `-o` words: `type=oci,dest=...`; a bare path; `-`. */
   readonly outputs?: readonly string[] | undefined;
+  /** `[TARGET[PLATFORM],...:]KEY=VALUE`, on the images of all outputs; TARGET is manifest, index, ... */
+  readonly annotations?: readonly string[] | undefined;
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
   /** Name to directory, `oci-layout://path[:tag][@digest]` or `docker-image://ref`. */
   readonly buildContexts?: Readonly<Record<string, string>> | undefined;
@@ -28,10 +30,14 @@ export interface BuildOptions extends HostOptions {
   /** True: every step; names: the steps of these stages. */
   readonly noCache?: boolean | readonly string[] | undefined;
   readonly pull?: boolean | undefined;
+  /** `type=registry|local,...`, or a bare reference: results of other machines (docs/cache-export.md). */
+  readonly cacheFrom?: readonly string[] | undefined;
+  /** `type=registry|local|inline,...`: where the results of this build go. */
+  readonly cacheTo?: readonly string[] | undefined;
   /** Read nothing but what `slipway.lock` pins. */
   readonly frozen?: boolean | undefined;
-  /** `os/arch[/variant]`; default: this machine's. */
-  readonly platform?: string | undefined;
+  /** `os/arch[/variant]`, several with commas or as a list: then the image is an index. Default: this machine's. */
+  readonly platform?: string | readonly string[] | undefined;
   readonly network?: 'sandbox' | 'host' | 'none' | undefined;
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[] | undefined;
   /** Bytes. */
@@ -75,7 +81,8 @@ export interface BuildResult {
   readonly image?:
     | {
         readonly digest: Digest;
-        readonly configDigest: Digest;
+        /** Undefined for an index of several platforms. */
+        readonly configDigest?: Digest | undefined;
         readonly layersSize: number;
         readonly layers: number;
         readonly names: readonly string[];

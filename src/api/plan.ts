@@ -46,7 +46,8 @@ export async function plan(options: BuildOptions): Promise<BuildPlan> {
     const { store, worker, events, signal } = session;
     const read = await session.read();
     recorder.dockerfile(read.dockerfile);
-    const frontend = await session.convert(read);
+    // Of several platforms the first.
+    const [frontend] = await session.convert(read);
     recorder.graph(frontend);
     const planned = await planSolve(
       frontend.definition,

@@ -15,7 +15,7 @@ import type { ContextDirectory } from './contexts.ts';
 import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
 import { frozenPins } from './lock-file.ts';
 import type { BuildOptions } from './options.ts';
-import { hostPlatform, parsePlatform } from './platform.ts';
+import { hostPlatform, parsePlatforms } from './platform.ts';
 import { parseSecrets, parseSsh, servedSecrets } from './secrets.ts';
 
 export { cwdOf } from './inputs.ts';
@@ -24,7 +24,8 @@ export { cwdOf } from './inputs.ts';
 export interface Session {
   readonly events: BuildEventSink;
   readonly signal: AbortSignal;
-  readonly platform: ReturnType<typeof hostPlatform>;
+  /** What is built, at least one. */
+  readonly platforms: readonly Platform[];
   readonly store: Store;
   readonly registry: Registry;
   readonly executor: Executor;
@@ -32,8 +33,8 @@ export interface Session {
   readonly worker: ReturnType<typeof createWorker>;
   /** Reads and parses the Dockerfile and what stands beside it. */
   read(): Promise<{ readonly inputs: Inputs; readonly dockerfile: Dockerfile }>;
-  /** Turns it into a graph; asks registries about base images. */
-  convert(read: Awaited<ReturnType<Session['read']>>): Promise<FrontendResult>;
+  /** Turns it into a graph for each platform; asks registries about base images. */
+  convert(read: Awaited<ReturnType<Session['read']>>): Promise<readonly [FrontendResult, ...FrontendResult[]]>;
 }
 
 /**
@@ -43,11 +44,16 @@ export interface Session {
 export async function withSession<T>(
   options: BuildOptions,
   work: (session: Session) => Promise<T>,
-  how: { readonly listsContent: boolean; readonly pins?: Pins | undefined } = { listsContent: true },
+  how: {
+    readonly listsContent: boolean;
+    readonly pins?: Pins | undefined;
+    /** Registries that may be spoken to in plain http. */
+    readonly insecure?: readonly string[] | undefined;
+  } = { listsContent: true },
 ): Promise<T> {
   const env = options.env ?? process.env;
   const signal = options.signal ?? new AbortController().signal;
-  const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+  const platforms = parsePlatforms(options.platform);
   const served = servedSecrets(parseSecrets(options.secrets ?? [], env, cwdOf(options)));
   const secrets = served.provide;
   const events: BuildEventSink = redactSecrets(options.onEvent ?? (() => undefined), () => served.values());
@@ -56,7 +62,7 @@ export async function withSession<T>(
   const mirrors = parseMirrors([...(options.mirrors ?? []), env['SLIPWAY_MIRRORS'] ?? ''].join(';'));
 
   const store = await openStore({ root: options.root ?? env['SLIPWAY_ROOT'] });
-  const registry = createRegistry({ mirrors, env, signal });
+  const registry = createRegistry({ mirrors, env, signal, insecure: how.insecure });
   const executor = createExecutor({ root: store.root });
   const directories = new Map<string, ContextDirectory>();
   const sources = createSources({
@@ -68,14 +74,14 @@ export async function withSession<T>(
     events,
     signal,
     env,
+    secret: async (id) => await Promise.resolve(secrets(id)),
+    ssh,
   });
   const worker = createWorker({
     store,
     sources,
     executor,
     buildId: randomUUID(),
-    secret: async (id) => await Promise.resolve(secrets(id)),
-    ssh,
     secrets,
     ssh,
     shmSize: options.shmSize,
@@ -85,7 +91,7 @@ export async function withSession<T>(
     return await work({
       events,
       signal,
-      platform,
+      platforms,
       store,
       registry,
       executor,
@@ -96,18 +102,25 @@ export async function withSession<T>(
           directories,
           events,
           emptyDirectory: async () => await emptyDirectory(store),
-        });
-        const { text, filename } = inputs.dockerfile;
-        return { inputs, dockerfile: parseDockerfile(text, { filename }) };
-      },
-      convert: async ({ inputs, dockerfile }) =>
-        await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform), sources),
           takeTar: async (stream) => await sources.takeUpload(stream),
           async solveContext(context) {
             const result = mainContext({ context, buildArgs: options.buildArgs ?? {} });
             const solveOptions = { signal, events, noCache: new Set<never>() };
             return (await createEngine({ store, worker }).solve(definition(result), solveOptions)).snapshot;
           },
+        });
+        const { text, filename } = inputs.dockerfile;
+        return { inputs, dockerfile: parseDockerfile(text, { filename }) };
+      },
+      async convert({ inputs, dockerfile }) {
+        const convertFor = async (platform: Platform) => {
+          const multiPlatform = platforms.length > 1;
+          const given = { ...frontendOptions(options, inputs, platform), multiPlatform };
+          return await dockerfileToLlb(dockerfile, given, sources);
+        };
+        const [first = hostPlatform(), ...rest] = platforms;
+        return await Promise.all([convertFor(first), ...rest.map(convertFor)]);
+      },
     });
   } catch (error) {
     throw error instanceof BuildError ? redactError(error, served.values()) : error;

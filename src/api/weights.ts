@@ -1,8 +1,9 @@
 import type { FileTree, Layer, Snapshot, SolveResult, Tree } from '../contracts/index.ts';
-import type { StageInfo } from '../frontend/index.ts';
+import type { FrontendResult, StageInfo } from '../frontend/index.ts';
 import type { Vertex, VertexInput } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
 import type { StageWeight } from './options.ts';
+import { platformText } from './platform.ts';
 
 /**
  * What every stage weighed and what of it shipped.
@@ -27,6 +28,32 @@ export async function stageWeights(
   return weights;
 }
 
+/**
+ * {@link stageWeights} of every platform. With several, a stage's name begins with its platform; one that several share
+ * is named once, and has shipped what most of it reached one of them.
+ */
+export async function allStageWeights(
+  frontends: readonly Pick<FrontendResult, 'stages' | 'target'>[],
+  solved: readonly SolveResult[],
+  store: Store,
+): Promise<readonly StageWeight[]> {
+  const found = new Map<string, StageWeight>();
+  for (const [i, { stages, target }] of frontends.entries()) {
+    const result = solved[i];
+    if (result === undefined) continue;
+    const weights = await stageWeights(stages, target, result, store);
+    if (frontends.length === 1) return weights;
+    for (const [at, weight] of weights.entries()) {
+      const stage = stages.find(({ name }) => name === weight.name) ?? stages[at];
+      const name = stage === undefined ? weight.name : `${platformText(stage.platform)} ${weight.name}`;
+      const key = `${name} ${stage?.result?.vertex.digest ?? ''}`;
+      const shippedBytes = Math.max(weight.shippedBytes, found.get(key)?.shippedBytes ?? 0);
+      found.set(key, { ...weight, name, shippedBytes });
+    }
+  }
+  return [...found.values()];
+}
+
 async function weighStages(
   stages: readonly StageInfo[],
   target: StageInfo,
@@ -38,7 +65,7 @@ async function weighStages(
     const snapshot = await peek(solved, stage.result);
     if (snapshot !== undefined) snapshots.set(stage, snapshot);
   }
-  const shipped = await shippedBytes(stages, target, solved);
+  const shipped = await shippedBytes(stages, target, solved, store);
   const weights: StageWeight[] = [];
   for (const stage of stages) {
     const snapshot = snapshots.get(stage);
@@ -114,6 +141,7 @@ async function shippedBytes(
   stages: readonly StageInfo[],
   target: StageInfo,
   solved: SolveResult,
+  store: Store,
 ): Promise<ReadonlyMap<StageInfo, number>> {
   const bytes = new Map<StageInfo, number>();
   /** Follows what `into` got from other stages; `wanted` limits it to contents that reach the result. */
@@ -126,6 +154,12 @@ async function shippedBytes(
       if (path.includes(from)) continue;
       const layer = (await peek(solved, { vertex, index: 0 }))?.layers.at(-1);
       if (layer === undefined) continue;
+      const row = store.layer(layer.id);
+      if (row?.hasTree !== true) {
+        // Nothing is pulled for a table: what a cache brought and nobody has read counts by its blob.
+        bytes.set(from, (bytes.get(from) ?? 0) + (row?.size ?? row?.blobs[0]?.size ?? 0));
+        continue;
+      }
       const carried = await contents(layer, wanted);
       bytes.set(from, (bytes.get(from) ?? 0) + carried.bytes);
       await follow(from, carried.digests, [...path, from]);

@@ -11,6 +11,12 @@ import { usage, type Command, type Flag, type Io, type Parsed } from './command.
 import { buildArgs, pairs } from './pairs.ts';
 
 export const BUILD_FLAGS: readonly Flag[] = [
+  {
+    name: 'annotation',
+    value: '[TARGET:]KEY=VALUE',
+    multiple: true,
+    help: 'Annotation of the manifest, or of TARGET: index, manifest[OS/ARCH], manifest-descriptor, index-descriptor',
+  },
   { name: 'add-host', value: 'HOST:IP', multiple: true, help: 'Extra line for /etc/hosts in RUN steps' },
   {
     name: 'build-arg',
@@ -23,6 +29,18 @@ export const BUILD_FLAGS: readonly Flag[] = [
     value: 'NAME=VALUE',
     multiple: true,
     help: 'Named context: a directory, oci-layout://PATH or docker-image://REF',
+  },
+  {
+    name: 'cache-from',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Use results of other machines: type=registry,ref=REF; type=local,src=DIR; or REF alone',
+  },
+  {
+    name: 'cache-to',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Give results to others: type=registry,ref=REF[,mode=max]; type=local,dest=DIR; type=inline',
   },
   {
     name: 'call',
@@ -42,6 +60,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: 'jobs', value: 'N', help: 'Run at most N RUN steps at once (default: no bound)' },
   { name: 'label', value: 'NAME=VALUE', multiple: true, help: 'Label of the image' },
   { name: 'metadata-file', value: 'FILE', help: 'Write what was built to FILE, as JSON' },
+  { name: 'load', help: 'Short for -o type=docker: into Docker or Podman, too' },
   {
     name: 'mirror',
     value: 'REGISTRY=HOST[,HOST]',
@@ -58,7 +77,12 @@ export const BUILD_FLAGS: readonly Flag[] = [
     multiple: true,
     help: 'Destination: type=oci|docker|local|tar|image,dest=...; a path; - for a tar on standard output',
   },
-  { name: 'platform', value: 'OS/ARCH', help: 'Platform of the image (default: this machine)' },
+  {
+    name: 'platform',
+    value: 'OS/ARCH[,OS/ARCH]',
+    multiple: true,
+    help: 'Platforms of the image (default: this machine); several make an index',
+  },
   { name: 'print', value: 'llb|json', help: 'Print the build graph instead of building' },
   { name: 'progress', value: 'MODE', help: `${PROGRESS_MODES.join(', ')} (default: auto)` },
   { name: 'pull', help: 'Ask the registry for newer base images' },
@@ -100,7 +124,8 @@ export const buildCommand: Command = {
       progress.close();
       explained?.print();
       if (result.printed !== undefined) await write(io.stdout, result.printed);
-      if (parsed.on('quiet') && result.image !== undefined) io.stdout.write(`${result.image.configDigest}\n`);
+      if (parsed.on('quiet') && result.image !== undefined)
+        io.stdout.write(`${result.image.configDigest ?? result.image.digest}\n`);
       return 0;
     } catch (error) {
       progress.close();
@@ -136,14 +161,21 @@ export function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions
     dockerfile: parsed.text('file'),
     target: parsed.text('target'),
     tags: parsed.list('tag'),
-    outputs: [...parsed.list('output'), ...(parsed.on('push') ? ['type=image,push=true'] : [])],
+    outputs: [
+      ...parsed.list('output'),
+      ...(parsed.on('push') ? ['type=image,push=true'] : []),
+      ...(parsed.on('load') ? ['type=docker'] : []),
+    ],
+    annotations: parsed.list('annotation'),
     buildArgs: buildArgs(buildCommand, parsed.list('build-arg'), io.env),
     buildContexts: pairs(buildCommand, 'build-context', parsed.list('build-context')),
     labels: pairs(buildCommand, 'label', parsed.list('label'), ''),
     noCache: parsed.on('no-cache') || commaList(parsed.list('no-cache-filter')),
     pull: parsed.on('pull'),
+    cacheFrom: parsed.list('cache-from'),
+    cacheTo: parsed.list('cache-to'),
     frozen: parsed.on('frozen'),
-    platform: parsed.text('platform'),
+    platform: parsed.list('platform'),
     network: networkMode(parsed.text('network')),
     extraHosts: parsed.list('add-host').map(extraHost),
     shmSize: parsed.text('shm-size') === undefined ? undefined : bytes('shm-size', parsed.text('shm-size') ?? ''),

@@ -17,27 +17,35 @@ export interface ExportContext {
   readonly events: BuildEventSink;
 }
 
+/** What a name will lead to. */
+export interface ExportedImage {
+  /** Of the manifest (or index). */
+  readonly digest: Digest;
+  /** Undefined for an index: each platform has its own. */
+  readonly configDigest: Digest | undefined;
+  readonly mediaType: string;
+  /** Bytes of the manifest (or index). */
+  readonly manifestSize: number;
+  /** Compressed bytes of all layers, each once. */
+  readonly layersSize: number;
+  readonly layers: number;
+  readonly names: readonly string[];
+}
+
 export interface ExportResult {
   /** Present when an image was made. */
-  readonly image?:
-    | {
-        /** Of the manifest (or index). */
-        readonly digest: Digest;
-        readonly configDigest: Digest;
-        readonly mediaType: string;
-        /** Bytes of manifest. */
-        readonly manifestSize: number;
-        /** Compressed bytes of all layers. */
-        readonly layersSize: number;
-        readonly layers: number;
-        readonly names: readonly string[];
-      }
-    | undefined;
+  readonly image?: ExportedImage | undefined;
+  /**
+   * Gives what was exported its names. Called once all destinations of a build have what they need, so that its names
+   * lead to new images everywhere or, when something fails, nowhere.
+   */
+  readonly publish?: ((context: ExportContext) => Promise<void>) | undefined;
 }
 
 /** One destination of a build: `-t`, one `-o`. */
 export interface Exporter {
   /** For progress: `exporting to oci image format`. */
   readonly name: string;
-  export(input: ExportInput, context: ExportContext): Promise<ExportResult>;
+  /** @param inputs One a platform, at least one. */
+  export(inputs: readonly ExportInput[], context: ExportContext): Promise<ExportResult>;
 }

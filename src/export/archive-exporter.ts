@@ -5,7 +5,7 @@ import { TAR_END, encodeTarHeader, paddingOf } from '../image/index.ts';
 import type { TarHeader } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
-import { exportResult, imageNames, makeImage } from './image.ts';
+import { configsOf, documentKind, exportedImage, imageNames, layersOf, makeImages, manifestsOf } from './image.ts';
 import { fetchLayers } from './image-layers.ts';
 import { LAYOUT_DIRECTORIES, layoutFiles } from './layout.ts';
 import type { LayoutFile } from './layout.ts';
@@ -15,23 +15,35 @@ import { reported } from './progress-report.ts';
 import { checkFileDestination, fileSink, programSink, streamSink, withSink } from './sink.ts';
 import type { Sink } from './sink.ts';
 
-/** `type=oci` and `type=docker`: a layout with the image, as a tar or a directory, or into `docker load`. */
+/** `type=oci` and `type=docker`: a layout with the image, as a tar or a directory, or into Docker or Podman. */
 export function archiveExporter(spec: ArchiveOutput, deps: ExporterDeps): Exporter {
   const names = imageNames(deps.names, spec);
   const dest = spec.dest === undefined || spec.dest === '-' ? undefined : deps.resolve(spec.dest);
   if (dest !== undefined && spec.tar) checkFileDestination(dest);
+  if (spec.type === 'docker' && deps.platforms.length > 1) {
+    throw new BuildError({
+      code: 'usage',
+      message: `an archive for docker holds one platform, not ${deps.platforms.join(', ')}`,
+      hint: 'use type=oci, push the image, or name one platform with --platform',
+    });
+  }
   return {
     name: `exporting to ${spec.type === 'oci' ? 'oci' : 'docker'} image format`,
-    async export(input, context) {
-      const image = await makeImage(input, deps.store, spec, context);
-      await reported(context.events, `exporting manifest ${image.manifest.digest}`, async () => undefined);
-      await reported(context.events, `exporting config ${image.config.digest}`, async () => undefined);
-      await fetchLayers(image.layers, deps.store);
-      const { descriptorAnnotations } = spec;
-      const options = { names, descriptorAnnotations, docker: spec.type === 'docker' };
-      if (!spec.tar) await writeLayoutDirectory(dest ?? '.', image, options, deps.store, context);
-      else await writeArchive(layoutFiles(image, options), openSink(spec, dest, deps), deps.store, context);
-      return exportResult(image, names);
+    async export(inputs, context) {
+      const set = await makeImages(inputs, deps.store, spec, context);
+      for (const { descriptor } of manifestsOf(set))
+        await reported(
+          context.events,
+          `exporting ${documentKind(descriptor)} ${descriptor.digest}`,
+          async () => undefined,
+        );
+      for (const { descriptor } of configsOf(set))
+        await reported(context.events, `exporting config ${descriptor.digest}`, async () => undefined);
+      await fetchLayers(layersOf(set), deps.store);
+      const options = { names, annotations: spec.annotations, docker: spec.type === 'docker' };
+      if (!spec.tar) await writeLayoutDirectory(dest ?? '.', set, options, deps.store, context);
+      else await writeArchive(layoutFiles(set, options), openSink(spec, dest, deps), deps.store, context);
+      return { image: exportedImage(set, names) };
     },
   };
 }

@@ -47,7 +47,7 @@ const run = async (
     names: options.names ?? [],
     cwd: fixture.dir,
   });
-  return exporter.export(options.input ?? fixture.input([base, top]), fixture.context);
+  return exporter.export([options.input ?? fixture.input([base, top])], fixture.context);
 };
 const path = (name: string): string => join(fixture.dir, name);
 const skopeo = (...args: readonly string[]): string => execFileSync('skopeo', args, { encoding: 'utf8' });

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
-import type { Exporter } from '../contracts/index.ts';
+import type { ExportInput, Exporter } from '../contracts/index.ts';
+import { normalizePlatform, platformToString } from '../image/platform.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
+import { checkAnnotations } from './annotations.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
 import type { OutputSpec } from './output-spec.ts';
 
@@ -11,19 +13,23 @@ export interface ExporterSurroundings {
   readonly stdout: NodeJS.WritableStream;
   /** From `-t`, as written. */
   readonly names: readonly string[];
+  /** Those that are built; absent = one, whichever. */
+  readonly platforms?: readonly ExportInput['platform'][] | undefined;
   /** Base of relative destinations; absent = the process's. */
   readonly cwd?: string | undefined;
 }
 
 /**
  * The exporter of a destination. What can be known to be wrong before the build is said now: names that are none, a
- * destination that is not there or not ours to write.
+ * destination that is not there or not ours to write, a form that cannot hold what is built.
  *
  * @throws BuildError `usage`, `export`, `permission`.
  */
 export async function createExporter(spec: OutputSpec, surroundings: ExporterSurroundings): Promise<Exporter> {
   const { cwd = process.cwd(), ...rest } = surroundings;
-  const deps: ExporterDeps = { ...rest, resolve: (path) => resolve(cwd, path) };
+  const platforms = (rest.platforms ?? []).map((platform) => platformToString(normalizePlatform(platform)));
+  const deps: ExporterDeps = { ...rest, platforms, resolve: (path) => resolve(cwd, path) };
+  if ('annotations' in spec) checkAnnotations(spec.annotations, { isIndex: platforms.length > 1, platforms });
   switch (spec.type) {
     case 'image':
       return (await import('./image-exporter.ts')).imageExporter(spec, deps);

@@ -8,6 +8,8 @@ export interface ExporterDeps {
   readonly stdout: NodeJS.WritableStream;
   /** From `-t`, as written. */
   readonly names: readonly string[];
+  /** Normalized names of those that are built, as `linux/arm64`. */
+  readonly platforms: readonly string[];
   /** A destination as an absolute path. */
   resolve(path: string): string;
 }

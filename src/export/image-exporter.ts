@@ -2,10 +2,10 @@ import { BuildError } from '../contracts/index.ts';
 import type { Exporter } from '../contracts/index.ts';
 import { parseReference } from '../image/index.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
-import { exportResult, imageNames, makeImage, putDocuments } from './image.ts';
+import { exportedImage, imageNames, makeImages, putDocuments } from './image.ts';
 import type { ImageOutput } from './output-spec.ts';
 import { reported } from './progress-report.ts';
-import { pushImage } from './push.ts';
+import { pushImages } from './push.ts';
 
 /** `type=image`: into the local store under its names, and to their registries with `push=true`. */
 export function imageExporter(spec: ImageOutput, deps: ExporterDeps): Exporter {
@@ -23,21 +23,26 @@ export function imageExporter(spec: ImageOutput, deps: ExporterDeps): Exporter {
   }
   return {
     name: spec.push ? 'exporting to image and pushing' : 'exporting to image',
-    async export(input, context) {
+    async export(inputs, context) {
       const { store } = deps;
-      const image = await makeImage(input, store, spec, context);
-      await reported(context.events, `exporting manifest ${image.manifest.digest}`, () => putDocuments(image, store));
-      await reported(context.events, `exporting config ${image.config.digest}`, async () => undefined);
-      if (spec.push) await pushImage(image, names, { byDigest: spec.pushByDigest }, deps, context);
-      if (spec.store) {
-        for (const name of names) {
-          const row = { name, digest: image.manifest.digest, mediaType: image.manifest.mediaType };
-          store.saveImage({ ...row, created: Date.now(), origin: 'build' });
-          await reported(context.events, `naming to ${name}`, async () => undefined);
-        }
-        store.sync();
-      }
-      return exportResult(image, names);
+      const set = await makeImages(inputs, store, spec, context);
+      await putDocuments(set, context, store);
+      const pushNames = spec.push
+        ? await pushImages(set, names, { byDigest: spec.pushByDigest }, deps, context)
+        : undefined;
+      return {
+        image: exportedImage(set, names),
+        async publish(later) {
+          await pushNames?.(later);
+          if (!spec.store) return;
+          const { digest, mediaType } = set.root.descriptor;
+          for (const name of names) {
+            store.saveImage({ name, digest, mediaType, created: Date.now(), origin: 'build' });
+            await reported(later.events, `naming to ${name}`, async () => undefined);
+          }
+          store.sync();
+        },
+      };
     },
   };
 }

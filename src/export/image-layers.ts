@@ -21,31 +21,41 @@ export interface ImageLayer {
   readonly created: number | undefined;
 }
 
+/** The layers of one image, and seconds that bound their times. */
+interface LayerStack {
+  readonly layers: readonly Layer[];
+  readonly epoch: number | undefined;
+}
+
 /**
- * The image's layers as blobs. Layers of our own are packed where they are not yet; those of a base stay what they were,
- * not even pulled, unless another compression is forced upon them.
+ * The layers of images as blobs, parallel to `stacks`; what several have is made once. Layers of our own are packed where
+ * they are not yet; those of a base stay what they were, not even pulled, unless another compression is forced upon them.
  */
 export async function imageLayers(
-  layers: readonly Layer[],
+  stacks: readonly LayerStack[],
   store: Store,
   attributes: ImageAttributes,
-  epoch: number | undefined,
   context: ExportContext,
-): Promise<readonly ImageLayer[]> {
-  const made = new Array<ImageLayer>(layers.length);
-  const jobs = layers.map((layer, i) => async (): Promise<void> => {
-    made[i] = await make(layer);
-  });
-  await inParallel(jobs, PACKED_AT_ONCE);
-  return made;
+): Promise<readonly (readonly ImageLayer[])[]> {
+  const made = new Map<string, ImageLayer>();
+  const wanted = new Map<string, () => Promise<void>>();
+  const nameOf = (layer: Layer, epoch: number | undefined): string => `${layer.id} ${epoch ?? ''}`;
+  for (const { layers, epoch } of stacks) {
+    for (const layer of layers) {
+      const name = nameOf(layer, epoch);
+      wanted.set(name, async () => void made.set(name, await make(layer, epoch)));
+    }
+  }
+  await inParallel([...wanted.values()], PACKED_AT_ONCE);
+  return stacks.map(({ layers, epoch }) => layers.flatMap((layer) => made.get(nameOf(layer, epoch)) ?? []));
 
-  async function make(layer: Layer): Promise<ImageLayer> {
+  async function make(layer: Layer, epoch: number | undefined): Promise<ImageLayer> {
     const row = store.layer(layer.id);
     const came = foreignBlob(row);
     const isOurs = row === undefined || !isBaseLayer(row, store);
     // One of ours that a cache brought is as bound by the epoch as one that was made here.
     const mayClamp = isOurs && epoch !== undefined && attributes.rewriteTimestamp;
-    const blob = came === undefined || mayClamp || mustRepack(came, attributes) ? await pack(layer) : came;
+    const blob = came === undefined || mayClamp || mustRepack(came, attributes) ? await pack(layer, epoch) : came;
     return {
       layer,
       blob,
@@ -55,7 +65,7 @@ export async function imageLayers(
     };
   }
 
-  async function pack(layer: Layer): Promise<LayerBlob> {
+  async function pack(layer: Layer, epoch: number | undefined): Promise<LayerBlob> {
     const progress = reportProgress(context.events, `packing ${layer.id}`, 'packing layer');
     const blob = await packLayer(layer, store, {
       compression: attributes.compression,

@@ -1,83 +1,187 @@
-/** An image made of a build's result: layers, config and one plain manifest; the same whatever its destination. */
+/** An image made of a build's result: layers, config, manifest, and an index of several; the same whatever its destination. */
 import type { ExportContext, ExportInput, ExportResult } from '../contracts/index.ts';
-import { MEDIA_TYPES, digestOf, parseReference, referenceToString } from '../image/index.ts';
-import type { Descriptor, Manifest } from '../image/index.ts';
+import { MEDIA_TYPES, digestOf, normalizePlatform, parseReference, referenceToString } from '../image/index.ts';
+import type { Descriptor, Index, Manifest, OciPlatform } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
+import { annotationsFor } from './annotations.ts';
 import { completeConfig, encodeConfig } from './image-config.ts';
 import { imageLayers } from './image-layers.ts';
 import type { ImageLayer } from './image-layers.ts';
 import type { ImageAttributes } from './output-spec.ts';
 import { reported } from './progress-report.ts';
 
+/** A manifest, config or index. */
+export interface ImageDocument {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+}
+
+/** The image of one platform. */
 export interface Image {
-  readonly manifest: Descriptor;
-  readonly manifestBytes: Uint8Array;
-  readonly config: Descriptor;
-  readonly configBytes: Uint8Array;
+  readonly platform: OciPlatform;
+  readonly manifest: ImageDocument;
+  readonly config: ImageDocument;
   readonly layers: readonly ImageLayer[];
   /** From the config, RFC 3339. */
   readonly created: string | undefined;
 }
 
-export async function makeImage(
-  input: ExportInput,
+/** What a name leads to, with all that it refers to. */
+export interface ImageSet {
+  /** The manifest of the only platform, or an index. */
+  readonly root: ImageDocument;
+  /** One a platform. */
+  readonly images: readonly Image[];
+}
+
+export async function makeImages(
+  inputs: readonly ExportInput[],
   store: Store,
   attributes: ImageAttributes,
   context: ExportContext,
-): Promise<Image> {
-  const epoch = attributes.sourceDateEpoch ?? input.sourceDateEpoch;
+): Promise<ImageSet> {
+  const epochs = inputs.map((input) => attributes.sourceDateEpoch ?? input.sourceDateEpoch);
   const layers = await reported(context.events, 'exporting layers', () =>
-    imageLayers(input.snapshot.layers, store, attributes, epoch, context),
+    imageLayers(
+      inputs.map(({ snapshot }, i) => ({ layers: snapshot.layers, epoch: epochs[i] })),
+      store,
+      attributes,
+      context,
+    ),
   );
-  const config = completeConfig({
+  const images = inputs.map((input, i) => makeImage(input, layers[i] ?? [], epochs[i], attributes));
+  const [only] = images;
+  const isAlone = only !== undefined && images.length === 1;
+  return { root: isAlone ? only.manifest : makeIndex(images, attributes), images };
+}
+
+function makeImage(
+  input: ExportInput,
+  layers: readonly ImageLayer[],
+  epoch: number | undefined,
+  attributes: ImageAttributes,
+): Image {
+  const { ociMediaTypes, annotations } = attributes;
+  const complete = completeConfig({
     config: input.config,
     platform: input.platform,
     layers: layers.map(({ blob, created }) => ({ diffId: blob.diffId, created })),
     epoch,
   });
-  const configBytes = encodeConfig(config);
-  const configDescriptor: Descriptor = {
-    mediaType: attributes.ociMediaTypes ? MEDIA_TYPES.ociConfig : MEDIA_TYPES.dockerConfig,
-    digest: digestOf(configBytes),
-    size: configBytes.length,
-  };
-  const mediaType = attributes.ociMediaTypes ? MEDIA_TYPES.ociManifest : MEDIA_TYPES.dockerManifest;
+  const platform = platformOf(input, complete);
+  const config = imageDocument(
+    ociMediaTypes ? MEDIA_TYPES.ociConfig : MEDIA_TYPES.dockerConfig,
+    encodeConfig(complete),
+  );
+  const mediaType = ociMediaTypes ? MEDIA_TYPES.ociManifest : MEDIA_TYPES.dockerManifest;
   const manifest: Manifest = {
     schemaVersion: 2,
     mediaType,
-    config: configDescriptor,
+    config: config.descriptor,
     layers: layers.map(({ descriptor }) => descriptor),
-    ...annotationsOf(attributes.annotations),
+    ...annotationsFor(annotations, 'manifest', platform),
   };
-  const manifestBytes = Buffer.from(JSON.stringify(manifest, undefined, 2));
-  const { created } = config;
+  const { created } = complete;
   return {
-    manifest: { mediaType, digest: digestOf(manifestBytes), size: manifestBytes.length },
-    manifestBytes,
-    config: configDescriptor,
-    configBytes,
+    platform,
+    manifest: imageDocument(mediaType, encodeDocument(manifest)),
+    config,
     layers,
     created: typeof created === 'string' ? created : undefined,
   };
 }
 
-/** Manifest and config into the store, whose layers are there or known. */
-export async function putDocuments(image: Image, store: Store): Promise<void> {
-  await store.putBlob(image.configBytes);
-  await store.putBlob(image.manifestBytes);
+function makeIndex(images: readonly Image[], { ociMediaTypes, annotations }: ImageAttributes): ImageDocument {
+  const mediaType = ociMediaTypes ? MEDIA_TYPES.ociIndex : MEDIA_TYPES.dockerIndex;
+  const index: Index = {
+    schemaVersion: 2,
+    mediaType,
+    manifests: images.map(({ manifest, platform }) => ({
+      ...manifest.descriptor,
+      ...annotationsFor(annotations, 'manifest-descriptor', platform),
+      platform,
+    })),
+    ...annotationsFor(annotations, 'index'),
+  };
+  return imageDocument(mediaType, encodeDocument(index));
 }
 
-export function exportResult(image: Image, names: readonly string[]): ExportResult {
+/** As BuildKit writes manifests and indexes. */
+export function encodeDocument(document: Manifest | Index): Uint8Array {
+  return Buffer.from(JSON.stringify(document, undefined, 2));
+}
+
+export function imageDocument(mediaType: string, bytes: Uint8Array): ImageDocument {
+  return { descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length }, bytes };
+}
+
+function platformOf({ platform }: ExportInput, config: Readonly<Record<string, unknown>>): OciPlatform {
+  const { os, architecture, variant } = normalizePlatform(platform);
+  const version = config['os.version'];
   return {
-    image: {
-      digest: image.manifest.digest,
-      configDigest: image.config.digest,
-      mediaType: image.manifest.mediaType,
-      manifestSize: image.manifestBytes.length,
-      layersSize: image.layers.reduce((sum, { blob }) => sum + blob.size, 0),
-      layers: image.layers.length,
-      names,
-    },
+    architecture,
+    os,
+    ...(typeof version === 'string' && version !== '' ? { 'os.version': version } : {}),
+    ...(variant === undefined ? {} : { variant }),
+  };
+}
+
+/** Manifests and index, each once, what refers to others after them. */
+export function manifestsOf({ root, images }: ImageSet): readonly ImageDocument[] {
+  return distinct([...images.map(({ manifest }) => manifest), root], ({ descriptor }) => descriptor.digest);
+}
+
+export function configsOf({ images }: ImageSet): readonly ImageDocument[] {
+  return distinct(
+    images.map(({ config }) => config),
+    ({ descriptor }) => descriptor.digest,
+  );
+}
+
+/** Of all platforms, each once. */
+export function layersOf({ images }: ImageSet): readonly ImageLayer[] {
+  return distinct(
+    images.flatMap(({ layers }) => layers),
+    ({ blob }) => blob.digest,
+  );
+}
+
+function distinct<T>(items: readonly T[], key: (item: T) => string): readonly T[] {
+  return [...new Map(items.map((item) => [key(item), item])).values()];
+}
+
+export function isIndex({ root, images }: ImageSet): boolean {
+  return root.descriptor.digest !== images[0]?.manifest.descriptor.digest;
+}
+
+/** Manifests, index and configs into the store, where their layers are or are known. */
+export async function putDocuments(set: ImageSet, { events }: ExportContext, store: Store): Promise<void> {
+  for (const { bytes, descriptor } of configsOf(set)) {
+    await store.putBlob(bytes);
+    await reported(events, `exporting config ${descriptor.digest}`, async () => undefined);
+  }
+  for (const { bytes, descriptor } of manifestsOf(set)) {
+    await store.putBlob(bytes);
+    await reported(events, `exporting ${documentKind(descriptor)} ${descriptor.digest}`, async () => undefined);
+  }
+}
+
+/** What progress calls it, as BuildKit does. */
+export function documentKind({ mediaType }: Pick<Descriptor, 'mediaType'>): 'manifest' | 'manifest list' {
+  return mediaType === MEDIA_TYPES.ociIndex || mediaType === MEDIA_TYPES.dockerIndex ? 'manifest list' : 'manifest';
+}
+
+export function exportedImage(set: ImageSet, names: readonly string[]): NonNullable<ExportResult['image']> {
+  const { root, images } = set;
+  const layers = layersOf(set);
+  return {
+    digest: root.descriptor.digest,
+    configDigest: isIndex(set) ? undefined : images[0]?.config.descriptor.digest,
+    mediaType: root.descriptor.mediaType,
+    manifestSize: root.bytes.length,
+    layersSize: layers.reduce((sum, { blob }) => sum + blob.size, 0),
+    layers: layers.length,
+    names,
   };
 }
 
@@ -85,9 +189,4 @@ export function exportResult(image: Image, names: readonly string[]): ExportResu
 export function imageNames(tags: readonly string[], attributes: ImageAttributes): readonly string[] {
   const words = tags.length > 0 ? tags : attributes.names.filter((name) => name !== '*');
   return [...new Set(words.map((word) => referenceToString(parseReference(word))))];
-}
-
-function annotationsOf(annotations: Readonly<Record<string, string>>): Pick<Manifest, 'annotations'> {
-  const entries = Object.entries(annotations).sort(([a], [b]) => (a < b ? -1 : 1));
-  return entries.length === 0 ? {} : { annotations: Object.fromEntries(entries) };
 }

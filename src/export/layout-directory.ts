@@ -7,7 +7,7 @@ import { parseIndex } from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import { errnoOf } from '../sys/errno.ts';
-import type { Image } from './image.ts';
+import type { ImageSet } from './image.ts';
 import { encodeIndex, indexEntries, layoutFiles } from './layout.ts';
 import type { LayoutFile, LayoutOptions } from './layout.ts';
 import { reported } from './progress-report.ts';
@@ -21,7 +21,7 @@ const REF_NAME = 'org.opencontainers.image.ref.name';
  */
 export async function writeLayoutDirectory(
   directory: string,
-  image: Image,
+  set: ImageSet,
   options: LayoutOptions,
   store: Store,
   context: ExportContext,
@@ -29,11 +29,11 @@ export async function writeLayoutDirectory(
   await reported(context.events, `writing ${directory}`, async () => {
     try {
       await mkdir(join(directory, 'blobs/sha256'), { recursive: true });
-      for (const file of layoutFiles(image, options)) {
+      for (const file of layoutFiles(set, options)) {
         if (file.name !== 'index.json') await writeLayoutFile(join(directory, file.name), file, store);
       }
       const index = join(directory, 'index.json');
-      const data = encodeIndex(await mergeIndex(index, indexEntries(image, options)));
+      const data = encodeIndex(await mergeIndex(index, indexEntries(set, options)));
       await writeWhole(index, (temporary) => writeFile(temporary, data));
     } catch (error) {
       throw destinationError(error, directory);

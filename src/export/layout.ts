@@ -1,5 +1,5 @@
 /**
- * The files of an OCI image layout (image-layout.md) that holds one image; with `manifest.json` it is a docker archive
+ * The files of an OCI image layout (image-layout.md) that holds one image, of one platform or of several; with `manifest.json` it is a docker archive
  * too, which `docker load`, podman and skopeo read. The same image and names give the same bytes. Contents and
  * annotations follow containerd (images/archive, exporter.go) as BuildKit uses it; `created` is the image's own time
  * there, not that of the export.
@@ -7,7 +7,10 @@
 import type { Digest } from '../contracts/index.ts';
 import { MEDIA_TYPES, familiarString, parseReference } from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
-import type { Image } from './image.ts';
+import { annotationsFor, sortedAnnotations } from './annotations.ts';
+import type { Annotation } from './annotations.ts';
+import { configsOf, isIndex, layersOf, manifestsOf } from './image.ts';
+import type { Image, ImageSet } from './image.ts';
 
 export type LayoutFile =
   | { readonly name: string; readonly data: Uint8Array }
@@ -17,7 +20,7 @@ export type LayoutFile =
 export interface LayoutOptions {
   /** Full names with tags. */
   readonly names: readonly string[];
-  readonly descriptorAnnotations: Readonly<Record<string, string>>;
+  readonly annotations: readonly Annotation[];
   /** Add `manifest.json`. */
   readonly docker: boolean;
 }
@@ -25,34 +28,39 @@ export interface LayoutOptions {
 export const LAYOUT_DIRECTORIES = ['blobs', 'blobs/sha256'] as const;
 
 /** Sorted by name, each once. */
-export function layoutFiles(image: Image, options: LayoutOptions): readonly LayoutFile[] {
+export function layoutFiles(set: ImageSet, options: LayoutOptions): readonly LayoutFile[] {
   const files = new Map<string, LayoutFile>();
   const add = (file: LayoutFile): void => void files.set(file.name, file);
-  for (const { blob } of image.layers) add({ name: blobName(blob.digest), digest: blob.digest, size: blob.size });
-  add({ name: blobName(image.config.digest), data: image.configBytes });
-  add({ name: blobName(image.manifest.digest), data: image.manifestBytes });
-  add({ name: 'index.json', data: encodeIndex(indexEntries(image, options)) });
-  if (options.docker) add({ name: 'manifest.json', data: dockerManifest(image, options.names) });
+  for (const { blob } of layersOf(set)) add({ name: blobName(blob.digest), digest: blob.digest, size: blob.size });
+  for (const { bytes, descriptor } of [...configsOf(set), ...manifestsOf(set)]) {
+    add({ name: blobName(descriptor.digest), data: bytes });
+  }
+  add({ name: 'index.json', data: encodeIndex(indexEntries(set, options)) });
+  const [image] = set.images;
+  if (options.docker && image !== undefined) {
+    add({ name: 'manifest.json', data: dockerManifest(image, options.names) });
+  }
   add({ name: 'oci-layout', data: json({ imageLayoutVersion: '1.0.0' }) });
   return [...files.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** One for each name, so that readers find the image under any of them. */
-export function indexEntries(image: Image, { names, descriptorAnnotations }: LayoutOptions): readonly Descriptor[] {
+export function indexEntries(set: ImageSet, { names, annotations }: LayoutOptions): readonly Descriptor[] {
+  const [image] = set.images;
+  const target = isIndex(set) ? 'index-descriptor' : 'manifest-descriptor';
+  const created = set.images.flatMap((one) => one.created ?? []).sort();
   const common = {
-    ...descriptorAnnotations,
-    ...(image.created === undefined ? {} : { 'org.opencontainers.image.created': wholeSeconds(image.created) }),
+    ...annotationsFor(annotations, target, image?.platform).annotations,
+    ...(created.length === 0 ? {} : { 'org.opencontainers.image.created': wholeSeconds(created.at(-1) ?? '') }),
   };
   const named = names.map((name) => {
     const { tag, digest } = parseReference(name);
     return { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag ?? digest ?? name };
   });
-  return (named.length === 0 ? [{}] : named).map((own) => {
-    const annotations = Object.entries({ ...common, ...own }).sort(([a], [b]) => (a < b ? -1 : 1));
-    return annotations.length === 0
-      ? image.manifest
-      : { ...image.manifest, annotations: Object.fromEntries(annotations) };
-  });
+  return (named.length === 0 ? [{}] : named).map((own) => ({
+    ...set.root.descriptor,
+    ...sortedAnnotations({ ...common, ...own }),
+  }));
 }
 
 export function encodeIndex(manifests: readonly Descriptor[]): Uint8Array {
@@ -63,7 +71,7 @@ export function encodeIndex(manifests: readonly Descriptor[]): Uint8Array {
 function dockerManifest(image: Image, names: readonly string[]): Uint8Array {
   return json([
     {
-      Config: blobName(image.config.digest),
+      Config: blobName(image.config.descriptor.digest),
       RepoTags: names.length === 0 ? null : names.map((name) => familiarString(parseReference(name))),
       Layers: image.layers.map(({ blob }) => blobName(blob.digest)),
     },

@@ -1,11 +1,10 @@
 import { mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { BuildError } from '../contracts/index.ts';
 import type { ContentLocation, Exporter, FileTree, NodeEntry, TreePath } from '../contracts/index.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
 import type { LocalOutput } from './output-spec.ts';
-import { platformDirectory } from './platform-directory.ts';
+import { createClaims, directoryEntry, placeInputs, placedEntry, placedPath } from './place-inputs.ts';
 import { reported } from './progress-report.ts';
 import { checkWritable, destinationError } from './sink.ts';
 
@@ -18,33 +17,43 @@ export function localExporter(spec: LocalOutput, deps: ExporterDeps): Exporter {
   checkDirectory(base);
   return {
     name: 'exporting to client directory',
-    async export({ snapshot, platform, sourceDateEpoch }, { signal, events }) {
-      const dest = spec.platformSplit ? join(base, platformDirectory(platform)) : base;
-      const epoch = spec.sourceDateEpoch ?? sourceDateEpoch;
+    async export(inputs, { signal, events }) {
       await reported(events, 'copying files', async (update) => {
         const { LocalWriter } = await import('./local-writer.ts');
         try {
-          mkdirSync(dest, { recursive: true });
+          mkdirSync(base, { recursive: true });
         } catch (error) {
-          throw destinationError(error, dest);
+          throw destinationError(error, base);
         }
-        const writer = new LocalWriter(dest, epoch);
+        const places = placeInputs(inputs, spec.platformSplit);
+        const writer = new LocalWriter(base, spec.sourceDateEpoch ?? inputs[0]?.sourceDateEpoch);
         try {
           const kept = new Set<TreePath>();
+          const claim = createClaims();
           let done = 0;
-          for await (const batch of batches(snapshot.files)) {
-            if (signal.aborted) throw new BuildError({ code: 'cancelled', message: 'cancelled' });
-            for (const { path, entry, location } of batch) {
-              kept.add(path);
-              done += writer.write(path, entry, location);
+          for (const { input, directory } of places) {
+            if (directory !== undefined) {
+              kept.add(directory);
+              writer.write(directory, directoryEntry(Math.floor(Date.now() / 1000)), undefined);
             }
-            update(done, done);
-            await setImmediate();
+            for await (const batch of batches(input.snapshot.files)) {
+              if (signal.aborted) throw new BuildError({ code: 'cancelled', message: 'cancelled' });
+              for (const { path, entry, location } of batch) {
+                const own = placedPath(path, directory);
+                claim(own, entry, input.platform);
+                kept.add(own);
+                done += writer.write(own, placedEntry(entry, directory), location);
+              }
+              update(done, done);
+              await setImmediate();
+            }
           }
           if (spec.mode === 'delete') writer.removeOthers(kept);
           writer.finish();
         } catch (error) {
-          throw error instanceof BuildError && error.code === 'context' ? error : destinationError(error, dest);
+          throw error instanceof BuildError && (error.code === 'context' || error.code === 'export')
+            ? error
+            : destinationError(error, base);
         } finally {
           writer.close();
         }

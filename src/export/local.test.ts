@@ -33,7 +33,7 @@ afterAll(() => fixture.close());
 const run = async (layers: readonly Layer[], more = ''): Promise<void> => {
   const deps = { store: fixture.store, registry: {} as never, stdout: new PassThrough(), names: [], cwd: fixture.dir };
   const exporter = await createExporter(parseOutput(`type=local,dest=${dest}${more}`), deps);
-  await exporter.export(fixture.input(layers), fixture.context);
+  await exporter.export([fixture.input(layers)], fixture.context);
 };
 const at = (path: string): string => join(dest, path);
 

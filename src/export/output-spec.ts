@@ -1,5 +1,6 @@
 /** What one `-o` asks for, parsed (`parse-output.ts`). */
 import type { CompressionType } from '../image/index.ts';
+import type { Annotation } from './annotations.ts';
 
 /** How an image is made, whatever becomes of it (BuildKit: exptypes/keys.go). */
 export interface ImageAttributes {
@@ -15,9 +16,7 @@ export interface ImageAttributes {
   readonly rewriteTimestamp: boolean;
   /** Seconds; over the build's own. */
   readonly sourceDateEpoch: number | undefined;
-  readonly annotations: Readonly<Record<string, string>>;
-  /** On the descriptor in index.json. */
-  readonly descriptorAnnotations: Readonly<Record<string, string>>;
+  readonly annotations: readonly Annotation[];
 }
 
 export interface ImageOutput extends ImageAttributes {
@@ -32,7 +31,7 @@ export interface ImageOutput extends ImageAttributes {
 
 export interface ArchiveOutput extends ImageAttributes {
   readonly type: 'oci' | 'docker';
-  /** A path, or `-` for stdout. Undefined: `docker load`. */
+  /** A path, or `-` for stdout. Undefined: into Docker or Podman. */
   readonly dest: string | undefined;
   /** False: a directory. */
   readonly tar: boolean;
@@ -44,8 +43,8 @@ export interface LocalOutput {
   /** `delete` removes what the result does not hold. */
   readonly mode: 'copy' | 'delete';
   readonly sourceDateEpoch: number | undefined;
-  /** Put the result into a directory named by its platform, as `linux_amd64`. */
-  readonly platformSplit: boolean;
+  /** Put the result into a directory named by its platform, as `linux_amd64`. Undefined: when there are several. */
+  readonly platformSplit: boolean | undefined;
 }
 
 export interface TarOutput {
@@ -53,7 +52,7 @@ export interface TarOutput {
   /** A path, or `-` for stdout. */
   readonly dest: string;
   readonly sourceDateEpoch: number | undefined;
-  readonly platformSplit: boolean;
+  readonly platformSplit: boolean | undefined;
 }
 
 /** The result stays in the cache. */

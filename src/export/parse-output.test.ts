@@ -11,13 +11,12 @@ const image = {
   forceCompression: false,
   rewriteTimestamp: true,
   sourceDateEpoch: undefined,
-  annotations: {},
-  descriptorAnnotations: {},
+  annotations: [],
 };
 const stored = { type: 'image', ...image, push: false, pushByDigest: false, insecure: false, store: true };
 
 test.each<[string, object]>([
-  ['out', { type: 'local', dest: 'out', mode: 'copy', platformSplit: false }],
+  ['out', { type: 'local', dest: 'out', mode: 'copy', platformSplit: undefined }],
   ['./a dir', { type: 'local', dest: './a dir' }],
   ['-', { type: 'tar', dest: '-' }],
   ['type=local,dest=out,mode=delete', { type: 'local', mode: 'delete' }],
@@ -38,8 +37,16 @@ test.each<[string, object]>([
   ['type=oci,compression=zstd,compression-level=22', { compressionLevel: 22 }],
   ['type=oci,force-compression=true,oci-mediatypes=false', { forceCompression: true, ociMediaTypes: false }],
   ['type=oci,unpack=true,prefer-nondist-layers=true', { type: 'oci' }],
-  ['type=oci,annotation.Org.Key=v,annotation-manifest[linux/amd64].b=w', { annotations: { 'Org.Key': 'v', b: 'w' } }],
-  ['type=oci,annotation-manifest-descriptor.k=v', { descriptorAnnotations: { k: 'v' } }],
+  [
+    'type=oci,annotation.Org.Key=v,annotation-manifest[linux/aarch64].b=w',
+    {
+      annotations: [
+        { target: 'manifest', platform: undefined, key: 'Org.Key', value: 'v' },
+        { target: 'manifest', platform: 'linux/arm64', key: 'b', value: 'w' },
+      ],
+    },
+  ],
+  ['type=oci,annotation-index-descriptor.k=v', { annotations: [{ target: 'index-descriptor', key: 'k', value: 'v' }] }],
   ['type=cacheonly', { type: 'cacheonly' }],
 ])('%s', (text, expected) => expect(parseOutput(text)).toMatchObject(expected));
 
@@ -62,7 +69,10 @@ describe('refused', () => {
     ['type=oci,compression-level=x', 'usage', 'whole number'],
     ['type=local,dest=x,mode=move', 'usage', 'copy or delete'],
     ['type=oci,dest', 'usage', 'KEY=VALUE'],
-    ['type=oci,annotation-index.k=v', 'unsupported', 'annotation.k'],
+    ['type=oci,annotation-indexes.k=v', 'usage', 'index-descriptor'],
+    ['type=oci,annotation-index[linux/amd64].k=v', 'usage', 'leave'],
+    ['type=oci,annotation-manifest[arm64].k=v', 'usage', 'linux/amd64'],
+    ['type=oci,annotationx=v', 'usage', 'attributes are'],
     ['type=oci,"dest=x', 'usage', undefined],
     ['type=oci,dest="x"', 'usage', undefined],
     ['type=cacheonly,dest=x', 'usage', 'none'],

@@ -3,6 +3,8 @@ import { closest, distance } from 'fastest-levenshtein';
 import { BuildError } from '../contracts/index.ts';
 import { LEVEL_MAX } from '../image/index.ts';
 import type { CompressionType } from '../image/index.ts';
+import { annotationAttribute } from './annotations.ts';
+import type { Annotation } from './annotations.ts';
 import { parseCsv } from './csv.ts';
 import type { ImageAttributes, OutputSpec } from './output-spec.ts';
 
@@ -118,7 +120,7 @@ function parseFields(attributes: Map<string, string>): OutputSpec {
         dest,
         mode: read.word('mode', ['copy', 'delete'] as const) ?? 'copy',
         sourceDateEpoch: read.integer('source-date-epoch'),
-        platformSplit: read.boolean('platform-split', false),
+        platformSplit: read.optionalBoolean('platform-split'),
       };
     }
     case 'tar':
@@ -126,7 +128,7 @@ function parseFields(attributes: Map<string, string>): OutputSpec {
         type,
         dest: read.text('dest') ?? '-',
         sourceDateEpoch: read.integer('source-date-epoch'),
-        platformSplit: read.boolean('platform-split', false),
+        platformSplit: read.optionalBoolean('platform-split'),
       };
     case 'cacheonly':
       return { type };
@@ -144,7 +146,7 @@ function imageAttributes(read: AttributeReader): ImageAttributes {
     forceCompression: read.boolean('force-compression', false),
     rewriteTimestamp: read.boolean('rewrite-timestamp', true),
     sourceDateEpoch: read.integer('source-date-epoch'),
-    ...read.annotations(),
+    annotations: read.annotations(),
   };
 }
 
@@ -160,7 +162,7 @@ class AttributeReader {
   refuseUnknown(): void {
     const known = KEYS[this.#type];
     for (const key of this.#attributes.keys()) {
-      const isAnnotation = key.startsWith('annotation') && known.includes('name');
+      const isAnnotation = known.includes('name') && annotationAttribute(key, '') !== undefined;
       if (known.includes(key) || IDLE_KEYS.some((idle) => idle === key) || isAnnotation) continue;
       throw usage(
         `an output of type ${this.#type} has no attribute ${JSON.stringify(key)}`,
@@ -175,10 +177,14 @@ class AttributeReader {
     return value === '' ? undefined : value;
   }
 
-  /** Go's strconv.ParseBool; an empty value is true. */
   boolean(key: string, absent: boolean): boolean {
+    return this.optionalBoolean(key) ?? absent;
+  }
+
+  /** Go's strconv.ParseBool; an empty value is true. */
+  optionalBoolean(key: string): boolean | undefined {
     const value = this.#attributes.get(key);
-    if (value === undefined) return absent;
+    if (value === undefined) return undefined;
     if (value === '' || /^(?:1|t|true)$/i.test(value)) return true;
     if (/^(?:0|f|false)$/i.test(value)) return false;
     throw this.#bad(key, value, 'true or false');
@@ -221,24 +227,8 @@ class AttributeReader {
     return level;
   }
 
-  annotations(): Pick<ImageAttributes, 'annotations' | 'descriptorAnnotations'> {
-    const annotations: Record<string, string> = {};
-    const descriptorAnnotations: Record<string, string> = {};
-    for (const [key, value] of this.#attributes) {
-      const match = /^annotation(?:-([a-z-]+?))?(?:\[[^\]]*\])?\.(.+)$/.exec(key);
-      const [, target = 'manifest', name] = match ?? [];
-      if (name === undefined) continue;
-      if (target === 'manifest') annotations[name] = value;
-      else if (target === 'manifest-descriptor') descriptorAnnotations[name] = value;
-      else {
-        throw new BuildError({
-          code: 'unsupported',
-          message: `${key} has nowhere to go: an image of one platform has no index`,
-          hint: `use annotation.${name} or annotation-manifest-descriptor.${name}`,
-        });
-      }
-    }
-    return { annotations, descriptorAnnotations };
+  annotations(): readonly Annotation[] {
+    return [...this.#attributes].flatMap(([key, value]) => annotationAttribute(key, value) ?? []);
   }
 
   #bad(key: string, value: string, wanted: string): BuildError {

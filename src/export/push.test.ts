@@ -69,7 +69,9 @@ const run = async (output: string, layers: readonly Layer[], names: readonly str
     stdout: new PassThrough(),
     names,
   });
-  return exporter.export(fixture.input(layers), fixture.context);
+  const result = await exporter.export([fixture.input(layers)], fixture.context);
+  await result.publish?.(fixture.context);
+  return result;
 };
 
 test('an image in the store under its names', async () => {
@@ -177,7 +179,7 @@ test('a registry that is not there: nothing is named', async () => {
   const impatient = createRegistry({ env: {}, limits: { retries: 0 } });
   const deps = { store: fixture.store, registry: impatient, stdout: new PassThrough(), names: [dead] };
   const exporter = await createExporter(parseOutput('type=image,push=true'), deps);
-  await expect(exporter.export(fixture.input([fixture.layer({ a: 'x' })]), fixture.context)).rejects.toMatchObject({
+  await expect(exporter.export([fixture.input([fixture.layer({ a: 'x' })])], fixture.context)).rejects.toMatchObject({
     code: 'registry',
   });
   expect(fixture.store.image(dead)).toBeUndefined();

@@ -1,9 +1,11 @@
 import { BuildError } from '../contracts/index.ts';
-import type { Exporter, FileTree, NodeEntry, TreePath } from '../contracts/index.ts';
-import { encodeTarHeader, tarOf } from '../image/index.ts';
+import type { ContentLocation, Exporter, FileTree, NodeEntry, TreePath } from '../contracts/index.ts';
+import { tarOf } from '../image/index.ts';
+import { compareTreePaths } from '../store/index.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
 import type { TarOutput } from './output-spec.ts';
-import { platformDirectory } from './platform-directory.ts';
+import { createClaims, directoryEntry, placeInputs, placedEntry, placedPath } from './place-inputs.ts';
+import type { PlacedInput } from './place-inputs.ts';
 import { reported } from './progress-report.ts';
 import { checkFileDestination, fileSink, streamSink, withSink } from './sink.ts';
 
@@ -13,16 +15,12 @@ export function tarExporter(spec: TarOutput, deps: ExporterDeps): Exporter {
   if (dest !== undefined) checkFileDestination(dest);
   return {
     name: 'exporting to client tarball',
-    async export({ snapshot, platform, sourceDateEpoch }, { signal, events }) {
-      const epoch = spec.sourceDateEpoch ?? sourceDateEpoch;
+    async export(inputs, { signal, events }) {
+      const epoch = spec.sourceDateEpoch ?? inputs[0]?.sourceDateEpoch;
+      const { tree, locate } = await flatten(placeInputs(inputs, spec.platformSplit), epoch);
       await reported(events, 'sending tarball', (update) => {
         const sink = dest === undefined ? streamSink(deps.stdout) : fileSink(dest);
         return withSink(sink, async () => {
-          const prefix = spec.platformSplit ? platformDirectory(platform) : undefined;
-          if (prefix !== undefined) await sink.write(directoryHeader(prefix, epoch));
-          const tree = await flatten(snapshot.files, prefix, epoch);
-          const strip = prefix === undefined ? 0 : prefix.length + 1;
-          const locate: FileTree['locate'] = (paths) => snapshot.files.locate(paths.map((path) => path.slice(strip)));
           const { stream, contentSize } = await tarOf(tree, locate, { plain: true });
           let done = 0;
           for await (const block of stream.blocks) {
@@ -39,23 +37,53 @@ export function tarExporter(spec: TarOutput, deps: ExporterDeps): Exporter {
   };
 }
 
-/** All entries; with an epoch every time is it, as BuildKit does (exporter/local/fs.go). */
-async function flatten(
-  files: FileTree,
-  prefix: string | undefined,
-  epoch: number | undefined,
-): Promise<ReadonlyMap<TreePath, NodeEntry>> {
-  const tree = new Map<TreePath, NodeEntry>();
-  const inside = (path: TreePath): TreePath => (prefix === undefined ? path : `${prefix}/${path}`);
-  for (const [path, entry] of await files.walk('')) {
-    const timed = epoch === undefined ? entry : { ...entry, mtime: epoch, mtimeNsec: 0 };
-    const isLink = timed.type === 'file' && timed.hardlink !== undefined;
-    tree.set(inside(path), isLink ? { ...timed, hardlink: inside(timed.hardlink ?? path) } : timed);
-  }
-  return tree;
+interface Flat {
+  readonly tree: ReadonlyMap<TreePath, NodeEntry>;
+  readonly locate: FileTree['locate'];
 }
 
-function directoryHeader(name: string, epoch = 0): Uint8Array {
-  const rest = { target: '', uid: 0, gid: 0, size: 0, mtimeNsec: 0, major: 0, minor: 0 };
-  return encodeTarHeader({ type: 'directory', name: `${name}/`, mode: 0o755, mtime: epoch, ...rest });
+/** All entries of all platforms; with an epoch every time is it, as BuildKit does (exporter/local/fs.go). */
+async function flatten(places: readonly PlacedInput[], epoch: number | undefined): Promise<Flat> {
+  const entries: [TreePath, NodeEntry][] = [];
+  const origins = new Map<TreePath, PlacedInput>();
+  const claim = createClaims();
+  for (const place of places) {
+    const { input, directory } = place;
+    if (directory !== undefined) entries.push([directory, directoryEntry(epoch ?? 0)]);
+    for (const [path, entry] of await input.snapshot.files.walk('')) {
+      const own = placedPath(path, directory);
+      claim(own, entry, input.platform);
+      const timed = epoch === undefined ? entry : { ...entry, mtime: epoch, mtimeNsec: 0 };
+      entries.push([own, placedEntry(timed, directory)]);
+      if (entry.type === 'file') origins.set(own, place);
+    }
+  }
+  const isMerged = places.length > 1 && places.every(({ directory }) => directory === undefined);
+  if (isMerged) entries.sort(([a], [b]) => compareTreePaths(a, b));
+  return { tree: new Map(entries), locate: (paths) => locateAll(paths, origins) };
+}
+
+/** Asks each platform for its own files, all at once. */
+async function locateAll(
+  paths: readonly TreePath[],
+  origins: ReadonlyMap<TreePath, PlacedInput>,
+): Promise<readonly ContentLocation[]> {
+  const groups = new Map<PlacedInput, TreePath[]>();
+  for (const path of paths) {
+    const place = origins.get(path);
+    if (place === undefined) continue;
+    const own = groups.get(place);
+    if (own === undefined) groups.set(place, [path]);
+    else own.push(path);
+  }
+  const found = new Map<TreePath, ContentLocation>();
+  for (const [place, own] of groups) {
+    const strip = place.directory === undefined ? 0 : place.directory.length + 1;
+    const locations = await place.input.snapshot.files.locate(own.map((path) => path.slice(strip)));
+    for (const [i, path] of own.entries()) {
+      const location = locations[i];
+      if (location !== undefined) found.set(path, location);
+    }
+  }
+  return paths.flatMap((path) => found.get(path) ?? []);
 }

@@ -1,0 +1,56 @@
+import type { BuildEventSink, ExportInput, ExportResult, Exporter } from '../contracts/index.ts';
+import { createExporter, type OutputSpec } from '../export/index.ts';
+import { cwdOf } from './inputs.ts';
+import type { BuildOptions } from './options.ts';
+import type { Session } from './session.ts';
+import { beginStep, type OpenStep } from './steps.ts';
+
+/**
+ * An exporter for each destination. Made before anything is built: what is wrong with a destination is said then.
+ *
+ * @throws BuildError `usage`, `export`, `permission`
+ */
+export async function openExporters(
+  destinations: readonly OutputSpec[],
+  options: BuildOptions,
+  { store, registry, platforms }: Pick<Session, 'store' | 'registry' | 'platforms'>,
+): Promise<readonly Exporter[]> {
+  const stdout = options.stdout ?? process.stdout;
+  const names = options.tags ?? [];
+  const exporters: Exporter[] = [];
+  for (const spec of destinations) {
+    exporters.push(await createExporter(spec, { store, registry, stdout, names, platforms, cwd: cwdOf(options) }));
+  }
+  return exporters;
+}
+
+/**
+ * Brings results to all destinations, and only then gives them their names: a build leads to new images everywhere or
+ * nowhere.
+ *
+ * @param inputs One a platform.
+ * @returns The image, where some destination made one.
+ */
+export async function exportAll(
+  exporters: readonly Exporter[],
+  inputs: readonly ExportInput[],
+  { events, signal }: { readonly events: BuildEventSink; readonly signal: AbortSignal },
+): Promise<ExportResult['image']> {
+  const open: { readonly step: OpenStep; readonly result: ExportResult }[] = [];
+  let step: OpenStep | undefined;
+  try {
+    for (const exporter of exporters) {
+      step = beginStep(events, exporter.name);
+      open.push({ step, result: await exporter.export(inputs, { signal, events: step.events }) });
+    }
+    for (const { step: own, result } of open) {
+      step = own;
+      await result.publish?.({ signal, events: own.events });
+      own.end();
+    }
+  } catch (error) {
+    step?.end(error);
+    throw error;
+  }
+  return open.find(({ result }) => result.image !== undefined)?.result.image;
+}

@@ -22,6 +22,7 @@ export { explain } from './api/explain.ts';
 export type { BuildExplanation } from './api/explain.ts';
 export { plan } from './api/plan.ts';
 export type { BuildPlan, PlannedStep } from './api/plan.ts';
+export type { VerifiedStep, VerifySample } from './api/verify.ts';
 export { explanationText, reasonText } from './solver/index.ts';
 export type { BuildGraph, Explanation, GraphStep, Reason, StepRun } from './solver/index.ts';
 export { imageHistory, inspectImage, listImages, removeImage } from './api/images.ts';

@@ -81,7 +81,9 @@ async function carryOut(
   await cache.write(solved, image === undefined ? [] : repositoriesOf(image.names));
   const stages = await allStageWeights(frontends, solved, store);
   await tell(options, image, stages);
-  return { image, stages };
+  if (options.verifyCache === undefined) return { image, stages };
+  const { verifyBuild } = await import('./verify.ts');
+  return { image, stages, verified: await verifyBuild(options.verifyCache, recorder, frontends, session) };
 }
 
 /** For one platform: a graph is printed to be read or sent. */

@@ -1,5 +1,6 @@
 import type { BuildEventSink, Digest } from '../contracts/index.ts';
 import type { Explanation } from '../solver/index.ts';
+import type { VerifiedStep, VerifySample } from './verify.ts';
 
 /** What every entry of the library takes from its surroundings. Absent = the process's own. */
 export interface HostOptions {
@@ -58,6 +59,8 @@ export interface BuildOptions extends HostOptions {
   readonly stdout?: NodeJS.WritableStream | undefined;
   /** Base of relative paths; default: the process's. */
   readonly cwd?: string | undefined;
+  /** Make some steps that are found again and compare: so many of them, all, or one in ten. */
+  readonly verifyCache?: VerifySample | undefined;
   /** Gets, at the end of the build or of its failure, why each step ran that did. */
   readonly explain?: ((explanations: readonly Explanation[]) => void) | undefined;
   /** Gets every event as it happens. */
@@ -89,6 +92,8 @@ export interface BuildResult {
       }
     | undefined;
   readonly stages: readonly StageWeight[];
+  /** With `verifyCache`. */
+  readonly verified?: readonly VerifiedStep[] | undefined;
   /** With `print`: the definition's bytes, or JSON text. */
   readonly printed?: Uint8Array | string | undefined;
 }

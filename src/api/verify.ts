@@ -14,10 +14,14 @@ import {
   type Snapshot,
   type Worker,
 } from '../contracts/index.ts';
+import type { FrontendResult } from '../frontend/index.ts';
 import { definition, type Vertex } from '../llb/index.ts';
-import { isStep, type ExplainedBuild, type FileDifference, type RecordInputs } from '../solver/index.ts';
+import { createEngine, isStep, type ExplainedBuild, type FileDifference, type RecordInputs } from '../solver/index.ts';
 import type { CacheRecord, Store } from '../store/index.ts';
+import type { BuildRecorder } from './build-record.ts';
 import { compareLayers } from './compare-layers.ts';
+import type { Session } from './session.ts';
+import { step } from './steps.ts';
 
 /** One step that was made again. */
 export interface VerifiedStep {
@@ -30,15 +34,47 @@ export interface VerifiedStep {
   readonly note?: string | undefined;
 }
 
-/** How many: a number of steps, or of ten. */
+/** A number of steps; `some`: one in ten, at least one. */
 export type VerifySample = number | 'all' | 'some';
+
+/** {@link verifyHits} as a step of the build; what is not deterministic is warned of. */
+export async function verifyBuild(
+  sample: VerifySample,
+  recorder: BuildRecorder,
+  frontends: readonly FrontendResult[],
+  { store, worker, signal, events }: Session,
+): Promise<readonly VerifiedStep[]> {
+  const build = recorder.explained(store);
+  if (build === undefined) return [];
+  const vertices = frontends.flatMap(({ definition: { vertices: own } }) => own);
+  return await step(events, '[internal] verifying cached steps', async (bound) => {
+    const verified = await verifyHits(vertices, build, sample, {
+      store,
+      worker,
+      engine: createEngine({ store, worker }),
+      signal,
+    });
+    for (const { name, verdict, differences } of verified) {
+      if (verdict !== 'non-deterministic') continue;
+      const message = `${name} is not deterministic: run again, it makes other files (${pathsText(differences)})`;
+      bound({ type: 'warning', message });
+    }
+    return verified;
+  });
+}
+
+/** A few paths, and how many more. */
+export function pathsText(differences: readonly FileDifference[], shown = 3): string {
+  const paths = [...new Set(differences.map(({ path }) => `/${path}`))];
+  const more = paths.length - shown;
+  return `${paths.slice(0, shown).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
 
 export interface VerifyDeps {
   readonly store: Store;
   readonly worker: Worker;
   readonly engine: EmbeddedEngine;
   readonly signal: AbortSignal;
-  readonly events: BuildEventSink;
 }
 
 /** Without a number: one step in ten, at least one. */

@@ -6,6 +6,8 @@ import {
   PROGRESS_MODES,
   type BuildOptions,
   type Explanation,
+  type VerifiedStep,
+  type VerifySample,
 } from '../index.ts';
 import { usage, type Command, type Flag, type Io, type Parsed } from './command.ts';
 import { buildArgs, pairs } from './pairs.ts';
@@ -94,6 +96,12 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: 'tag', short: 't', value: 'NAME', multiple: true, help: 'Name of the image in the local store' },
   { name: 'target', value: 'STAGE', help: 'Build this stage (default: the last)' },
   { name: 'ulimit', value: 'NAME=SOFT[:HARD]', multiple: true, help: 'Limit of RUN steps' },
+  {
+    name: 'verify-cache',
+    value: 'N|all',
+    optional: true,
+    help: 'Run N cached steps again (default: one in ten) and compare the results; exit code 1 for a wrong hit',
+  },
 ];
 
 export const buildCommand: Command = {
@@ -120,13 +128,15 @@ export const buildCommand: Command = {
         onEvent: progress.sink,
         print: printed,
         explain: explained?.take,
+        verifyCache:
+          parsed.text('verify-cache') === undefined ? undefined : sampleOf(parsed.text('verify-cache') ?? ''),
       });
       progress.close();
       explained?.print();
       if (result.printed !== undefined) await write(io.stdout, result.printed);
       if (parsed.on('quiet') && result.image !== undefined)
         io.stdout.write(`${result.image.configDigest ?? result.image.digest}\n`);
-      return 0;
+      return result.verified === undefined ? 0 : await sayVerified(result.verified, io);
     } catch (error) {
       progress.close();
       explained?.print();
@@ -145,6 +155,20 @@ async function explainer(io: Io) {
     },
     print: () => io.stderr.write(text === '' ? '' : `\n${text}`),
   };
+}
+
+/** @returns The exit code: a wrong hit fails. */
+async function sayVerified(verified: readonly VerifiedStep[], io: Io): Promise<number> {
+  const { verifiedText } = await import('./verify.ts');
+  io.stderr.write(`\n${verifiedText(verified)}`);
+  return verified.some(({ verdict }) => verdict === 'wrong-key') ? 1 : 0;
+}
+
+function sampleOf(word: string): VerifySample {
+  if (word === '') return 'some';
+  if (word === 'all') return 'all';
+  if (/^[1-9]\d*$/.test(word)) return Number(word);
+  throw usage(buildCommand, `--verify-cache takes a number from 1, or all, not "${word}"`);
 }
 
 function progressMode(parsed: Parsed, io: Io) {

@@ -7,6 +7,8 @@ export interface Flag {
   readonly short?: string;
   /** Placeholder of its value in help; absent = a switch. */
   readonly value?: string;
+  /** The value may be left out; else it follows `=`. Without it, `text` says `''`. */
+  readonly optional?: true;
   readonly multiple?: true;
   readonly help: string;
 }
@@ -49,7 +51,7 @@ export async function parseCommand(command: Command, argv: readonly string[]): P
     command.flags.map((flag) => [
       flag.name,
       {
-        type: flag.value === undefined ? 'boolean' : 'string',
+        type: flag.value === undefined || flag.optional === true ? 'boolean' : 'string',
         multiple: true,
         ...(flag.short && { short: flag.short }),
       },
@@ -78,10 +80,10 @@ export async function parseCommand(command: Command, argv: readonly string[]): P
       }
       values.set(flag.name, [value]);
     } else {
-      if (token.value === undefined)
+      if (token.value === undefined && flag.optional !== true)
         throw usage(command, `${token.rawName} needs a value: ${token.rawName} ${flag.value}`);
       const list = values.get(flag.name) ?? [];
-      list.push(token.value);
+      list.push(token.value ?? '');
       values.set(flag.name, list);
     }
   }
@@ -116,7 +118,7 @@ async function unknownFlag(command: Command, rawName: string): Promise<BuildErro
 export function help(command: Command): string {
   const left = command.flags.map(
     (flag) =>
-      `${flag.short ? `-${flag.short}, ` : '    '}--${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`,
+      `${flag.short ? `-${flag.short}, ` : '    '}--${flag.name}${flag.value === undefined ? '' : flag.optional ? `[=${flag.value}]` : ` ${flag.value}`}`,
   );
   const width = Math.max(0, ...left.map((text) => text.length));
   const lines = command.flags.map((flag, i) => `  ${(left[i] ?? '').padEnd(width)}  ${flag.help}`);

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import type { Layer, TreeEntry, TreePath } from '../contracts/index.ts';
 import type { FileDifference } from '../solver/index.ts';
 
+type Contents = Pick<Layer, 'tree' | 'digests'>;
+
 /**
  * What differs between two layers: types, modes, owners, links, extended attributes, content. Times do not count, as they
  * differ whenever a step runs.
  */
-export async function compareLayers(before: Layer, after: Layer): Promise<readonly FileDifference[]> {
+export async function compareLayers(before: Contents, after: Contents): Promise<readonly FileDifference[]> {
   const [a, b] = [await before.tree(), await after.tree()];
   const differences: FileDifference[] = [];
   const files: TreePath[] = [];

@@ -10,7 +10,6 @@ import {
   type Digest,
   type EmbeddedEngine,
   type Layer,
-  type LayerId,
   type Snapshot,
   type Worker,
 } from '../contracts/index.ts';
@@ -206,21 +205,21 @@ async function runAgain(
   return await worker.run(vertex, inputs, { signal, events: quiet, location: vertex.metadata.location });
 }
 
-/** Layers below are the inputs' and the same. */
+/** What both stand on is the same; above it layers are compared one by one. */
 async function compareOutputs(
   before: readonly Snapshot[],
   after: readonly Snapshot[],
 ): Promise<readonly FileDifference[]> {
   const differences: FileDifference[] = [];
-  for (const [i, snapshot] of after.entries()) {
-    const shared = new Set<LayerId>(before[i]?.layers.map(({ id }) => id));
-    const own = snapshot.layers.filter(({ id }) => !shared.has(id));
-    const kept = new Set<LayerId>(snapshot.layers.map(({ id }) => id));
-    const theirs = (before[i]?.layers ?? []).filter(({ id }) => !kept.has(id));
-    for (const [j, layer] of own.entries()) {
-      const other: Layer | undefined = theirs[j];
-      differences.push(...(other === undefined ? [] : await compareLayers(other, layer)));
+  for (let i = 0; i < Math.max(before.length, after.length); i++) {
+    const [a, b] = [before[i]?.layers ?? [], after[i]?.layers ?? []];
+    let shared = 0;
+    while (shared < Math.min(a.length, b.length) && a[shared]?.id === b[shared]?.id) shared++;
+    for (let j = shared; j < Math.max(a.length, b.length); j++) {
+      differences.push(...(await compareLayers(a[j] ?? NO_LAYER, b[j] ?? NO_LAYER)));
     }
   }
   return differences;
 }
+
+const NO_LAYER: Pick<Layer, 'tree' | 'digests'> = { tree: async () => new Map(), digests: async () => [] };

@@ -4,8 +4,10 @@ import type { Definition, Vertex } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
 import { cancelled } from './errors.ts';
 import { createFlights } from './flights.ts';
+import { createLimiter, type Limiter } from './limits.ts';
 import type { Solved } from './records.ts';
 import type { RemoteRecords } from './remote-records.ts';
+import { createTold } from './reporter.ts';
 import type { SolveTrace } from './trace.ts';
 import { Walk } from './walk.ts';
 
@@ -24,6 +26,15 @@ export interface EngineDeps {
  */
 export function createEngine({ store, worker, trace, remote }: EngineDeps): EmbeddedEngine {
   const flights = createFlights<Solved>(store);
+  const told = createTold();
+  const anew = new Map<string, Solved>();
+  /** The bound is that of all solves together. */
+  const limiters = new Map<number | undefined, Limiter>();
+  const limiterOf = (bound: number | undefined): Limiter => {
+    const limiter = limiters.get(bound) ?? createLimiter(bound);
+    limiters.set(bound, limiter);
+    return limiter;
+  };
   return {
     name: 'embedded',
     async solve(definition: Definition, options: SolveOptions): Promise<SolveResult> {
@@ -33,7 +44,11 @@ export function createEngine({ store, worker, trace, remote }: EngineDeps): Embe
 
       const vertices = neededVertices(definition, result.vertex);
       const byDigest = new Map(vertices.map((vertex) => [vertex.digest, vertex]));
-      const walk = new Walk({ store, worker, flights, trace, remote }, vertices, options);
+      const walk = new Walk(
+        { store, worker, flights, told, anew, runs: limiterOf(options.maxParallelRuns), trace, remote },
+        vertices,
+        options,
+      );
       const peek: Peek = async (edge) => {
         const vertex = byDigest.get(edge.vertex);
         return vertex === undefined ? undefined : (await walk.peek(vertex))?.snapshots[edge.index];

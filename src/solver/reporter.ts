@@ -17,13 +17,38 @@ export interface Reporter {
   solved(): readonly SolvedVertex[];
 }
 
-/** @param now Milliseconds since the epoch. */
+/** What solves of one engine said of vertices: one that several share is told of once. */
+export interface Told {
+  readonly announced: Set<Digest>;
+  readonly found: Set<Digest>;
+  readonly startTimes: Map<Digest, number>;
+  /** Solves that are at work on it. */
+  readonly atWork: Map<Digest, number>;
+  readonly completed: Set<Digest>;
+}
+
+export function createTold(): Told {
+  return {
+    announced: new Set(),
+    found: new Set(),
+    startTimes: new Map(),
+    atWork: new Map(),
+    completed: new Set(),
+  };
+}
+
+/**
+ * @param told Shared by the solves of an engine.
+ * @param now Milliseconds since the epoch.
+ */
 export function createReporter(
   events: BuildEventSink,
   keyOf: (vertex: Vertex) => string,
+  told: Told = createTold(),
   now: () => number = () => Date.now(),
 ): Reporter {
   const states = new Map<Digest, SolvedVertex>();
+  /** Of this solve. */
   const startTimes = new Map<Digest, number>();
   const running = new Map<Digest, Vertex>();
 
@@ -43,18 +68,33 @@ export function createReporter(
   const markCached = (vertex: Vertex, key: string): void => {
     const time = now();
     states.set(vertex.digest, { digest: vertex.digest, cached: true, key });
+    if (told.found.has(vertex.digest) || told.startTimes.has(vertex.digest)) return;
+    told.found.add(vertex.digest);
     send(vertex, { started: time, completed: time, cached: true });
+  };
+
+  /** How many solves are at work on it besides. */
+  const leave = ({ digest }: Vertex): number => {
+    const left = (told.atWork.get(digest) ?? 1) - 1;
+    told.atWork.set(digest, Math.max(0, left));
+    return left;
   };
 
   const failed = (vertex: Vertex, error: string): void => {
     running.delete(vertex.digest);
+    leave(vertex);
+    if (told.completed.has(vertex.digest)) return;
     const completed = now();
-    send(vertex, { started: startTimes.get(vertex.digest) ?? completed, completed, error });
+    send(vertex, { started: told.startTimes.get(vertex.digest) ?? completed, completed, error });
   };
 
   return {
     announce(vertices) {
-      for (const vertex of vertices) send(vertex);
+      for (const vertex of vertices) {
+        if (told.announced.has(vertex.digest)) continue;
+        told.announced.add(vertex.digest);
+        send(vertex);
+      }
     },
     cached(vertex, key) {
       if (startTimes.has(vertex.digest)) return;
@@ -72,12 +112,18 @@ export function createReporter(
       const time = now();
       startTimes.set(vertex.digest, time);
       running.set(vertex.digest, vertex);
+      const others = told.atWork.get(vertex.digest) ?? 0;
+      told.atWork.set(vertex.digest, others + 1);
+      if (others > 0 || told.completed.has(vertex.digest)) return;
+      told.startTimes.set(vertex.digest, time);
       send(vertex, { started: time });
     },
     completed(vertex, key) {
       running.delete(vertex.digest);
       states.set(vertex.digest, { digest: vertex.digest, cached: false, key });
-      send(vertex, { started: startTimes.get(vertex.digest), completed: now() });
+      if (leave(vertex) > 0 || told.completed.has(vertex.digest)) return;
+      told.completed.add(vertex.digest);
+      send(vertex, { started: told.startTimes.get(vertex.digest), completed: now() });
     },
     failed,
     stop(error) {

@@ -7,13 +7,13 @@ import { definitionKeys } from './definition-keys.ts';
 import { CANCELED, cancelled, toBuildError } from './errors.ts';
 import type { Flights } from './flights.ts';
 import { makeKey } from './keys.ts';
-import { createLimiter, type Limiter } from './limits.ts';
+import type { Limiter } from './limits.ts';
 import { opLookup, sourceLookup, type Lookup } from './lookup.ts';
 import { ignoringCache, isNoCache } from './no-cache.ts';
 import type { RecordInputs } from './record-inputs.ts';
 import { createRecords, type Records, type Solved } from './records.ts';
 import type { RemoteRecords } from './remote-records.ts';
-import { createReporter, type Reporter } from './reporter.ts';
+import { createReporter, type Reporter, type Told } from './reporter.ts';
 import { isImage, isLocal } from './source-kind.ts';
 import type { SolveTrace } from './trace.ts';
 
@@ -21,6 +21,10 @@ export interface WalkDeps {
   readonly store: Store;
   readonly worker: Worker;
   readonly flights: Flights<Solved>;
+  readonly told: Told;
+  /** What solves of this engine made although it was known, by flight. */
+  readonly anew: Map<string, Solved>;
+  readonly runs: Limiter;
   readonly trace?: SolveTrace | undefined;
   readonly remote?: RemoteRecords | undefined;
 }
@@ -52,8 +56,8 @@ export class Walk {
     this.#vertices = vertices;
     this.#options = options;
     this.#signal = AbortSignal.any([options.signal, this.#abort.signal]);
-    this.#runs = createLimiter(options.maxParallelRuns);
-    this.#reporter = createReporter(options.events, (vertex) => this.#definitionKey(vertex));
+    this.#runs = deps.runs;
+    this.#reporter = createReporter(options.events, (vertex) => this.#definitionKey(vertex), deps.told);
     this.#ignoresCache = ignoringCache(vertices, options.noCache);
   }
 
@@ -230,18 +234,19 @@ export class Walk {
     // Who wants it anew does not join who is content with what there is.
     const flight = this.#isNoCache(vertex) ? `${lookup.key}-anew` : lookup.key;
     const { value, joined } = await this.#deps.flights.run(flight, this.#signal, async () => {
-      // Another process may have made it while we waited for the lock.
-      const found = await this.#findByLookup(vertex, lookup);
+      // Another process may have made it while we waited for the lock, or another solve of this engine before.
+      const found = (await this.#findByLookup(vertex, lookup)) ?? this.#deps.anew.get(flight);
       if (found !== undefined) return found;
       const snapshots = await this.#run(vertex, ready);
       const made = { key: this.#records.nameFor(lookup, this.#replaces(vertex)), snapshots, virtual: false };
       this.#save(vertex, lookup, made);
       if (!isLocal(vertex)) this.#reporter.completed(vertex, made.key);
       this.#deps.trace?.outcome(vertex, 'ran', made.key);
+      if (this.#isNoCache(vertex)) this.#deps.anew.set(flight, made);
       return made;
     });
     if (joined) {
-      this.#deps.trace?.outcome(vertex, 'shared', value.key);
+      this.#notRun(vertex, 'shared', value.key);
       this.#records.alias(this.#definitionKey(vertex), value.key);
       this.#reporter.cached(vertex, value.key);
     }
@@ -267,8 +272,13 @@ export class Walk {
 
   #hit(vertex: Vertex, found: Solved): Solved {
     this.#reporter.cached(vertex, found.key);
-    this.#deps.trace?.outcome(vertex, 'found', found.key);
+    this.#notRun(vertex, 'found', found.key);
     return found;
+  }
+
+  /** What another solve of this engine ran, ran in this build. */
+  #notRun(vertex: Vertex, outcome: 'found' | 'shared', key: string): void {
+    if (!this.#deps.told.startTimes.has(vertex.digest)) this.#deps.trace?.outcome(vertex, outcome, key);
   }
 
   #traceLookup(vertex: Vertex, { key, op, content, records }: Lookup): void {

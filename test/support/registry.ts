@@ -47,6 +47,7 @@ export async function startRegistry(dir: string, htpasswd?: string): Promise<Tes
       execFileSync('skopeo', [
         'copy',
         '--quiet',
+        '--all',
         '--dest-tls-verify=false',
         `oci:${layout}`,
         `docker://${host}/library/${name}`,

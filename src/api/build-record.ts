@@ -6,7 +6,13 @@ import { createHash, hash, randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
-import { BuildError, type BuildEvent, type BuildEventSink, type Digest } from '../contracts/index.ts';
+import {
+  BuildError,
+  type BuildEvent,
+  type BuildEventSink,
+  type Digest,
+  type SourceLocation,
+} from '../contracts/index.ts';
 import type { Dockerfile } from '../dockerfile/index.ts';
 import type { FrontendResult } from '../frontend/index.ts';
 import type { Vertex } from '../llb/index.ts';
@@ -121,7 +127,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
           digest,
           kind: stepKind(vertex),
           name: metadata.name ?? (op.kind === 'source' ? op.identifier : op.kind),
-          text: metadata.description?.['com.docker.dockerfile.v1.command'],
+          text: metadata.description?.['com.docker.dockerfile.v1.command'] ?? sourceText(metadata.location),
           position: positions.get(digest),
           line: metadata.location?.ranges[0]?.start.line,
           definition: key,
@@ -246,6 +252,18 @@ function encoded(id: string, graph: BuildGraph) {
   const contents = graph.steps.flatMap(({ inputs }) => inputs.flatMap(({ content }) => content ?? []));
   const data = deflateRawSync(JSON.stringify(graph), { level: 1 });
   return { id, data, contents: [...new Set(contents)] };
+}
+
+/** The instruction as it stands in the Dockerfile, here-documents included. */
+function sourceText(location: SourceLocation | undefined): string | undefined {
+  const range = location?.ranges[0];
+  if (location === undefined || range === undefined) return undefined;
+  const end = range.end.column === 0 ? range.end.line - 1 : range.end.line;
+  return location.file.text
+    .split(/\r?\n/)
+    .slice(range.start.line - 1, end)
+    .join('\n')
+    .trim();
 }
 
 /** As explanations count: here-documents are parts of other steps. */

@@ -50,7 +50,7 @@ module.exports = {
         pathNot: [
           `^src/(${[room, 'contracts', ...may].join('|')})/`,
           ...(room === 'cli' ? ['^src/index\\.ts$'] : []),
-          ...(room === 'frontend' ? ['^src/image/(types|reference)\\.ts$'] : []),
+          ...(room === 'frontend' ? ['^src/image/(types|reference|platform)\\.ts$'] : []),
         ],
       },
     })),
@@ -64,7 +64,7 @@ module.exports = {
         pathNot: [
           '^src/$1/',
           '^src/[^/]+/index\\.ts$',
-          '^src/image/(types|reference)\\.ts$',
+          '^src/image/(types|reference|platform)\\.ts$',
           '^src/contracts/',
           '^src/sys/[^/]+\\.ts$',
           // The executor's side: its child loads no registry, no source, no database.

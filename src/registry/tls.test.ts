@@ -26,12 +26,14 @@ beforeAll(async () => {
   server = createServer(
     { key: readFileSync(key), cert: readFileSync(cert), requestCert: true, rejectUnauthorized: false },
     (request, response) => {
-      const peer = (request.socket as TLSSocket).getPeerCertificate() as { subject?: { CN?: string } };
-      shown.push(peer.subject?.CN);
       asked.push(`${request.method ?? ''} ${request.url ?? ''}`);
       response.writeHead(404).end();
     },
   );
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const peer = socket.getPeerCertificate() as { subject?: { CN?: string } };
+    shown.push(peer.subject?.CN);
+  });
   host = await listen(server);
 });
 afterAll(() => {

@@ -40,7 +40,10 @@ it('CVE-2024-21626: a working directory by way of a leaked descriptor leads nowh
     'descriptors',
     'FROM busybox\nRUN for fd in /proc/self/fd/*; do readlink $fd; done; true\n',
   );
-  const said = descriptors.stderr.split('\n').filter((line) => line.startsWith('#5 ')).join('\n');
+  const said = descriptors.stderr
+    .split('\n')
+    .filter((line) => line.startsWith('#5 '))
+    .join('\n');
   expect(said).not.toContain(bench.dir);
 });
 

@@ -2,7 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { help, type Command } from '../src/cli/command.ts';
 import { buildCommand } from '../src/cli/build.ts';
+import { builderCommand } from '../src/cli/builder.ts';
 import { checkCommand } from '../src/cli/check.ts';
+import { duCommand } from '../src/cli/du.ts';
 import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../src/cli/images.ts';
 import { lockCommand } from '../src/cli/lock.ts';
 import { loginCommand, logoutCommand } from '../src/cli/login.ts';
@@ -11,6 +13,7 @@ import { versionCommand } from '../src/cli/version.ts';
 
 const COMMANDS: readonly Command[] = [
   buildCommand,
+  builderCommand,
   checkCommand,
   imagesCommand,
   inspectCommand,
@@ -46,6 +49,10 @@ Made from the tables of flags by \`node scripts/cli-docs.ts\`.
 | --- | --- |
 | SLIPWAY_ROOT | the state directory; default /var/lib/slipway for root, else $XDG_DATA_HOME/slipway (~/.local/share/slipway) |
 | SLIPWAY_MIRRORS | mirrors of registries: \`docker.io=HOST[:PORT][,HOST...][;REGISTRY=...]\`; plain http on loopback |
+| SLIPWAY_ENGINE | \`embedded\` or \`buildkit\`: which engine builds ([engines.md](engines.md)) |
+| SLIPWAY_CONFIG | directory of the user's settings (builders); default $XDG_CONFIG_HOME/slipway (~/.config/slipway) |
+| BUILDKIT_HOST, DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH | where the BuildKit daemon or Docker is, for the buildkit engine |
+| SLIPWAY_KEEP_STORAGE | what the cache may take: \`10GB\`, \`20%\` of its file system (the default), \`unlimited\`; see [storage.md](storage.md) |
 | BUILDKIT_PROGRESS | default of \`--progress\` |
 | BUILDKIT_STEP_LOG_MAX_SIZE | bytes of output shown of one step (default 2 MiB; -1: all) |
 | DOCKER_CONFIG, REGISTRY_AUTH_FILE | credentials, as docker and podman keep them |

@@ -7,7 +7,9 @@ import { marshal, printJson } from '../llb/index.ts';
 import { createEngine } from '../solver/index.ts';
 import { openCache, parseCacheWords, repositoriesOf, type CacheWords } from './cache.ts';
 import { insecureHosts } from './cache-words.ts';
+import { chooseBuilder } from './builders.ts';
 import { both, createBuildRecorder, type BuildRecorder } from './build-record.ts';
+import { despiteChanges } from './context-changes.ts';
 import { destinationsOf, insecureRegistries } from './destinations.ts';
 import { exportAll, openExporters } from './export-results.ts';
 import type { BuildOptions, BuildResult, StageWeight } from './options.ts';
@@ -16,32 +18,36 @@ import { solveAll } from './solve-all.ts';
 import { allStageWeights } from './weights.ts';
 
 /**
- * Builds a Dockerfile on this machine and sends the result to its destinations.
+ * Builds a Dockerfile, on this machine or on a BuildKit daemon, and sends the result to its destinations.
  *
  * @throws BuildError with every code of contracts/error.ts; nothing is left behind then but what the cache may keep.
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
+  const builder = options.print === undefined ? chooseBuilder(options.builder, options.env ?? process.env) : undefined;
+  if (builder !== undefined) return await (await import('./remote.ts')).buildOnBuilder(options, builder);
   const outputs = (options.outputs ?? []).map(parseOutput);
   const cacheWords = parseCacheWords(options);
-  const recorder = createBuildRecorder(options);
-  const observed = { ...options, onEvent: both(recorder.sink, options.onEvent) };
   const insecure = [...insecureHosts([...cacheWords.from, ...cacheWords.to]), ...insecureRegistries(options, outputs)];
-  const carry = async (session: Session): Promise<BuildResult> => {
-    let failure: unknown;
-    try {
-      return { ...(await carryOut(observed, { outputs, cacheWords }, session, recorder)), id: recorder.id };
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
-      if (options.explain !== undefined) {
-        const { explainRunning } = await import('./explain.ts');
-        options.explain(explainRunning(recorder, session.store));
+  return await despiteChanges(options, outputs, async () => {
+    const recorder = createBuildRecorder(options);
+    const observed = { ...options, onEvent: both(recorder.sink, options.onEvent) };
+    const carry = async (session: Session): Promise<BuildResult> => {
+      let failure: unknown;
+      try {
+        return { ...(await carryOut(observed, { outputs, cacheWords }, session, recorder)), id: recorder.id };
+      } catch (error) {
+        failure = error;
+        throw error;
+      } finally {
+        if (options.explain !== undefined) {
+          const { explainRunning } = await import('./explain.ts');
+          options.explain(explainRunning(recorder, session.store));
+        }
+        if (options.print === undefined) recorder.save(session.store, failure);
       }
-      if (options.print === undefined) recorder.save(session.store, failure);
-    }
-  };
-  return await withSession(observed, carry, { listsContent: true, insecure });
+    };
+    return await withSession(observed, carry, { listsContent: true, insecure });
+  });
 }
 
 async function carryOut(

@@ -35,6 +35,11 @@ export interface BuildOptions extends HostOptions {
   readonly cacheFrom?: readonly string[] | undefined;
   /** `type=registry|local|inline,...`: where the results of this build go. */
   readonly cacheTo?: readonly string[] | undefined;
+  /**
+   * Where to build: a builder's name, the URL of a BuildKit daemon (docs/engines.md), or `embedded`. Default: as
+   * SLIPWAY_ENGINE and `slipway builder use` say, else this machine.
+   */
+  readonly builder?: string | undefined;
   /** Read nothing but what `slipway.lock` pins. */
   readonly frozen?: boolean | undefined;
   /** `os/arch[/variant]`, several with commas or as a list: then the image is an index. Default: this machine's. */
@@ -86,8 +91,9 @@ export interface BuildResult {
         readonly digest: Digest;
         /** Undefined for an index of several platforms. */
         readonly configDigest?: Digest | undefined;
-        readonly layersSize: number;
-        readonly layers: number;
+        /** Undefined where a daemon has them, and does not say. */
+        readonly layersSize: number | undefined;
+        readonly layers: number | undefined;
         readonly names: readonly string[];
       }
     | undefined;

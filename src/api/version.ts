@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { defaultRoot } from '../store/index.ts';
+import { chooseBuilder, EMBEDDED } from './builders.ts';
 import type { HostOptions } from './options.ts';
 
 /** Kept equal to package.json by a test. */
@@ -21,10 +22,22 @@ export async function versionInfo(options: HostOptions = {}): Promise<VersionInf
   return {
     version: VERSION,
     node: process.version,
-    engine: 'embedded',
+    engine: engineText(env),
     runtime: runtime ?? 'none (install crun)',
     root: options.root ?? defaultRoot(env, process.getuid?.() ?? 0),
   };
+}
+
+/** Which engine a build would use; a wrong setting is the build's to complain about. */
+function engineText(env: Readonly<Record<string, string | undefined>>): string {
+  try {
+    const builder = chooseBuilder(undefined, env);
+    if (builder === undefined) return EMBEDDED;
+    const urls = builder.nodes.map(({ url }) => url).filter((url) => url !== builder.name);
+    return `buildkit (${[builder.name, ...urls].join(' ')})`;
+  } catch (error) {
+    return `none: ${error instanceof Error ? error.message : ''}`;
+  }
 }
 
 function which(name: string, path: string): string | undefined {

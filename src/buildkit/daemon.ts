@@ -81,6 +81,24 @@ export async function explainLoss(daemon: Daemon, error: unknown): Promise<unkno
   return reason instanceof BuildError ? reason : error;
 }
 
+/** Builds under way on the daemon; 0 where it does not say (before BuildKit 0.11). */
+export async function activeBuilds({ channel }: Daemon, signal: AbortSignal): Promise<number> {
+  const request = { ActiveOnly: true, EarlyExit: true };
+  const refs = new Set<string>();
+  try {
+    for await (const { record } of channel.serverStream(CONTROL.history, request, {
+      signal,
+      timeout: ANSWER_TIMEOUT,
+    })) {
+      refs.add(record?.Ref ?? '');
+    }
+  } catch (error) {
+    if (!(error instanceof GrpcError)) throw error;
+    return 0; // load is a hint, no reason to fail
+  }
+  return refs.size;
+}
+
 export interface UsageRecord {
   readonly id: string;
   readonly description: string;

@@ -14,21 +14,22 @@ import type {
   SourceFile,
 } from '../contracts/index.ts';
 import { marshal } from '../llb/index.ts';
-import type { Vertex } from '../llb/index.ts';
+import type { Definition, Vertex } from '../llb/index.ts';
 import { finishLocalCaches } from './cache.ts';
 import type { CacheOptions } from './cache.ts';
 import { adapt, readCapabilities } from './capabilities.ts';
 import type { DaemonCapabilities } from './capabilities.ts';
 import { connectDaemon, explainLoss } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
-import { builderError, toBuildError } from './errors.ts';
+import { builderError, lostDaemon, toBuildError } from './errors.ts';
 import type { PbSolveResponse } from './gen/control.ts';
 import { GrpcError, STATUS } from './grpc/status.ts';
 import { BUILD_ID, CONTROL, GATEWAY } from './methods.ts';
 import { finishLayouts } from './outputs.ts';
 import type { RemoteOutput } from './outputs.ts';
 import { createResolver } from './resolve.ts';
-import type { RemoteResolver } from './resolve.ts';
+import type { RemoteFrontend } from './resolve.ts';
+import { remoteTree } from './remote-tree.ts';
 import { resultOf } from './result.ts';
 import { authServices } from './session/auth.ts';
 import { contentServices } from './session/content.ts';
@@ -39,7 +40,9 @@ import type { ContextProvider } from './session/file-sync.ts';
 import { secretServices, sshServices } from './session/secrets.ts';
 import type { SecretProvider, SshProvider } from './session/secrets.ts';
 import { newSessionId, openSession } from './session/session.ts';
+import { createUploads } from './session/upload.ts';
 import { createStatusReader } from './status.ts';
+import type { StatusReader } from './status.ts';
 import { endpointText } from './transport/endpoint.ts';
 import type { Endpoint, Environment } from './transport/endpoint.ts';
 
@@ -47,6 +50,8 @@ export interface RemoteEngineOptions {
   readonly endpoint: Endpoint;
   /** The builder's name, where it has one. */
   readonly name?: string | undefined;
+  /** Of several pods, equal keys get the same. */
+  readonly routeKey?: string | undefined;
   readonly env: Environment;
   readonly signal: AbortSignal;
   readonly events: BuildEventSink;
@@ -59,7 +64,7 @@ export interface RemoteEngineOptions {
   readonly stdout: NodeJS.WritableStream;
   readonly cache: CacheOptions;
   /** `network.host`, ...: what the build asks for and the daemon must allow. */
-  readonly entitlements: readonly string[];
+  readonly entitlements: () => readonly string[];
   /** More platforms than one are asked for, though this daemon may get only one of them. */
   readonly multiPlatform: boolean;
   /** `--pull`. */
@@ -71,7 +76,7 @@ const STATUS_GRACE = 3000;
 /** To say why a build is given up. Milliseconds. */
 const RETURN_TIMEOUT = 2000;
 
-export function createRemoteEngine(options: RemoteEngineOptions): RemoteEngine<RemoteResolver> {
+export function createRemoteEngine(options: RemoteEngineOptions): RemoteEngine<RemoteFrontend> {
   const where = endpointText(options.endpoint);
   return {
     name: 'buildkit',
@@ -89,6 +94,11 @@ export function createRemoteEngine(options: RemoteEngineOptions): RemoteEngine<R
   };
 }
 
+interface Sending {
+  readonly capabilities: DaemonCapabilities;
+  readonly reader: StatusReader;
+}
+
 class RemoteBuild {
   readonly #daemon: Daemon;
   readonly #options: RemoteEngineOptions;
@@ -98,6 +108,8 @@ class RemoteBuild {
   readonly #abort = new AbortController();
   /** Layouts that the session serves, by id; filled while graphs are made. */
   readonly #stores: Map<string, ContentStore>;
+  readonly #reader: StatusReader;
+  readonly #uploads = createUploads();
   readonly #files = new Set<SourceFile>();
   /** What went wrong on our side, which the daemon only passes on as a text. */
   #ours: BuildError | undefined;
@@ -105,13 +117,14 @@ class RemoteBuild {
   constructor(daemon: Daemon, options: RemoteEngineOptions) {
     this.#daemon = daemon;
     this.#options = options;
+    this.#reader = createStatusReader(options.events);
     this.#stores = new Map(options.cache.stores);
     for (const { receive } of options.outputs) {
       if (receive?.kind === 'layout') this.#stores.set('export', { directory: receive.dest, writable: true });
     }
   }
 
-  async run(convert: (resolver: RemoteResolver) => Promise<readonly RemoteTarget[]>): Promise<RemoteResult> {
+  async run(convert: (daemon: RemoteFrontend) => Promise<readonly RemoteTarget[]>): Promise<RemoteResult> {
     const { signal } = this.#options;
     const onAbort = (): void => this.#abort.abort(signal.reason);
     if (signal.aborted) onAbort();
@@ -145,6 +158,7 @@ class RemoteBuild {
         ...secretServices(secrets),
         ...sshServices(ssh),
         ...contentServices(this.#stores),
+        ...this.#uploads.services,
       ],
       onError: (_path, error) => {
         if (error instanceof BuildError) this.#ours ??= error;
@@ -155,15 +169,15 @@ class RemoteBuild {
   }
 
   async #solve(
-    convert: (resolver: RemoteResolver) => Promise<readonly RemoteTarget[]>,
+    convert: (daemon: RemoteFrontend) => Promise<readonly RemoteTarget[]>,
     sessionClosed: Promise<void>,
   ): Promise<RemoteResult> {
-    const reader = createStatusReader(this.#options.events);
+    const reader = this.#reader;
     const outer = this.#daemon.channel.unary(CONTROL.solve, this.#request(), { signal: this.#abort.signal });
     outer.catch(() => undefined);
     const status = this.#follow(reader);
     const lost = sessionClosed.then((): never => {
-      throw builderError(`the connection to ${this.#daemon.where} was lost`, {
+      throw lostDaemon(`the connection to ${this.#daemon.where} was lost`, {
         hint: 'nothing was written; build again when the daemon is there: it keeps what it has done',
       });
     });
@@ -192,7 +206,7 @@ class RemoteBuild {
       ExporterDeprecated: exporters[0]?.Type,
       ExporterAttrsDeprecated: exporters[0]?.Attrs,
       Cache: { Exports: cache.exports.map(cacheEntry), Imports: cache.imports.map(cacheEntry) },
-      Entitlements: [...entitlements],
+      Entitlements: [...entitlements()],
     };
   }
 
@@ -203,20 +217,32 @@ class RemoteBuild {
 
   /** Makes graphs and hands them over; resolves when the daemon has them. */
   async #frontend(
-    convert: (resolver: RemoteResolver) => Promise<readonly RemoteTarget[]>,
-    reader: ReturnType<typeof createStatusReader>,
+    convert: (daemon: RemoteFrontend) => Promise<readonly RemoteTarget[]>,
+    reader: StatusReader,
   ): Promise<void> {
     const { channel } = this.#daemon;
     const call = { signal: this.#abort.signal, metadata: { [BUILD_ID]: this.#ref } };
     try {
-      const capabilities = readCapabilities(await channel.unary(GATEWAY.ping, {}, call));
-      this.#check(capabilities);
+      const pong = await channel.unary(GATEWAY.ping, {}, call);
+      const sending = { capabilities: readCapabilities(pong), reader };
+      this.#check(sending.capabilities);
+      const { pull } = this.#options;
       const layoutStore = (path: string): string => this.#layoutStore(path);
-      const targets = await convert(
-        createResolver({ channel, call, layoutStore, where: this.#daemon.where, pull: this.#options.pull }),
-      );
+      const native = pong.Workers?.[0]?.platforms?.[0];
+      const targets = await convert({
+        ...createResolver({ channel, call, layoutStore, where: this.#daemon.where, pull }),
+        platform:
+          native === undefined
+            ? undefined
+            : { os: native.OS ?? '', architecture: native.Architecture ?? '', variant: native.Variant || undefined },
+        files: async (graph) => {
+          const ref = await this.#send(graph, sending);
+          return remoteTree({ channel, call, ref, where: this.#daemon.where });
+        },
+        offerUpload: (stream) => this.#uploads.offer(stream),
+      });
       const refs: string[] = [];
-      for (const target of targets) refs.push(await this.#send(target, capabilities, reader));
+      for (const { definition } of targets) refs.push(await this.#send(definition, sending));
       const result = resultOf(targets, refs, this.#options.multiPlatform);
       await channel.unary(GATEWAY.return, { result }, call);
     } catch (error) {
@@ -242,21 +268,17 @@ class RemoteBuild {
   }
 
   /** @returns the daemon's name for the result; '' for scratch */
-  async #send(
-    target: RemoteTarget,
-    capabilities: DaemonCapabilities,
-    reader: ReturnType<typeof createStatusReader>,
-  ): Promise<string> {
-    for (const vertex of target.definition.vertices) {
+  async #send(graph: Definition, { capabilities, reader }: Sending): Promise<string> {
+    for (const vertex of graph.vertices) {
       if (vertex.metadata.location !== undefined) this.#files.add(vertex.metadata.location.file);
     }
-    const adapted = adapt(target.definition, {
+    const adapted = adapt(graph, {
       capabilities,
       where: this.#daemon.where,
       sessionId: this.#sessionId,
       layoutStore: (path) => this.#layoutStore(path),
     });
-    const originals = new Map<Digest, Vertex>(target.definition.vertices.map((vertex) => [vertex.digest, vertex]));
+    const originals = new Map<Digest, Vertex>(graph.vertices.map((vertex) => [vertex.digest, vertex]));
     reader.learn(adapted, originals);
     if (adapted.definition.result === undefined) return '';
     const response = await this.#daemon.channel.unary(
@@ -285,7 +307,7 @@ class RemoteBuild {
       .catch(() => undefined);
   }
 
-  async #follow(reader: ReturnType<typeof createStatusReader>): Promise<void> {
+  async #follow(reader: StatusReader): Promise<void> {
     const { signal } = this.#abort;
     try {
       const stream = this.#daemon.channel.serverStream(CONTROL.status, { Ref: this.#ref }, { signal });
@@ -304,7 +326,8 @@ class RemoteBuild {
   #explain(error: unknown): unknown {
     const { signal } = this.#options;
     if (this.#ours !== undefined && !signal.aborted) return this.#ours;
-    return toBuildError(error, { where: this.#daemon.where, signal, files: [...this.#files] });
+    const locate = (vertex: string) => this.#reader.locate(vertex);
+    return toBuildError(error, { where: this.#daemon.where, signal, files: [...this.#files], locate });
   }
 }
 

@@ -13,12 +13,27 @@ export function builderError(
   return new BuildError({ code: 'builder', message, ...init });
 }
 
+const lost = new WeakSet<BuildError>();
+
+/** As `builderError`, of a daemon that is not there (any more): another one may do what it should have done. */
+export function lostDaemon(message: string, init: Pick<BuildErrorInit, 'hint' | 'detail' | 'cause'> = {}): BuildError {
+  const error = builderError(message, init);
+  lost.add(error);
+  return error;
+}
+
+export function isLostDaemon(error: unknown): boolean {
+  return error instanceof BuildError && lost.has(error);
+}
+
 export interface ErrorSurroundings {
   /** As messages name the daemon. */
   readonly where: string;
   readonly signal?: AbortSignal | undefined;
   /** The files of the graph: the daemon sends them back in full, ours are the same objects as everywhere else. */
   readonly files?: readonly SourceFile[] | undefined;
+  /** Where the vertex stands that the daemon calls so. */
+  readonly locate?: ((vertex: string) => SourceLocation | undefined) | undefined;
 }
 
 /** Typed details of BuildKit's errors (solver/errdefs, as JSON): those that say something to a user. */
@@ -35,7 +50,7 @@ export function toBuildError(error: unknown, surroundings: ErrorSurroundings): u
   if (error instanceof BuildError) return error;
   if (!(error instanceof GrpcError)) return error;
   if (error.cause instanceof BuildError) return error.cause;
-  const details = readDetails(error.details, surroundings.files ?? []);
+  const details = readDetails(error.details, surroundings);
   const message = error.message;
   if (signal?.aborted === true || (error.code === STATUS.cancelled && details.location === undefined)) {
     return new BuildError({ code: 'cancelled', message: 'stopped', cause: error });
@@ -53,7 +68,7 @@ export function toBuildError(error: unknown, surroundings: ErrorSurroundings): u
   }
   const code = codeOf(error.code, message);
   if (code === 'builder' && error.code === STATUS.unavailable) {
-    return builderError(`the connection to ${where} was lost`, {
+    return lostDaemon(`the connection to ${where} was lost`, {
       detail: message === '' || /connection is gone|cut short/.test(message) ? [] : [message],
       hint: 'nothing was written; build again when the daemon is there: it keeps what it has done',
       cause: error,
@@ -62,7 +77,7 @@ export function toBuildError(error: unknown, surroundings: ErrorSurroundings): u
   return new BuildError({ code, message: plain(message), hint: hintOf(code, message, where), location, cause: error });
 }
 
-function readDetails(bytes: Uint8Array | undefined, files: readonly SourceFile[]): Details {
+function readDetails(bytes: Uint8Array | undefined, { files = [], locate }: ErrorSurroundings): Details {
   let location: SourceLocation | undefined;
   let exitCode: number | undefined;
   let isExec = false;
@@ -70,8 +85,12 @@ function readDetails(bytes: Uint8Array | undefined, files: readonly SourceFile[]
     const name = /\/([\w.]+)\+json$/.exec(type)?.[1];
     if (name === undefined || value === undefined) continue;
     const json = parseJson(value);
-    if (name.endsWith('Source')) location ??= locationOf(json, files);
-    else if (name.endsWith('ExitMessage')) {
+    if (name.endsWith('.Source')) location ??= locationOf(json, files);
+    else if (name.endsWith('.Vertex')) {
+      const digest = field(json, 'digest');
+      // Ours knows best: the daemon's source map goes by digests that it has made anew.
+      if (typeof digest === 'string') location = locate?.(digest) ?? location;
+    } else if (name.endsWith('.ExitMessage')) {
       isExec = true;
       const code = field(json, 'Code') ?? field(json, 'code');
       if (typeof code === 'number') exitCode = code;

@@ -29,6 +29,7 @@ export const CONTROL = {
   info: controlMethod('Info', control.InfoRequest, control.InfoResponse),
   listWorkers: controlMethod('ListWorkers', control.ListWorkersRequest, control.ListWorkersResponse),
   diskUsage: controlMethod('DiskUsage', control.DiskUsageRequest, control.DiskUsageResponse),
+  history: controlMethod('ListenBuildHistory', control.BuildHistoryRequest, control.BuildHistoryEvent),
   prune: controlMethod('Prune', control.PruneRequest, control.UsageRecord),
 } as const;
 
@@ -40,6 +41,7 @@ export const GATEWAY = {
     gateway.ResolveImageConfigResponse,
   ),
   solve: bridge('Solve', gateway.SolveRequest, gateway.SolveResponse),
+  readDir: bridge('ReadDir', gateway.ReadDirRequest, gateway.ReadDirResponse),
   readFile: bridge('ReadFile', gateway.ReadFileRequest, gateway.ReadFileResponse),
   return: bridge('Return', gateway.ReturnRequest, gateway.ReturnResponse),
 } as const;

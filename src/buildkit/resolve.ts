@@ -1,11 +1,21 @@
-import type { SourceLocation } from '../contracts/index.ts';
+import type { FileTree, SourceLocation } from '../contracts/index.ts';
 import { BuildError, isDigest } from '../contracts/index.ts';
-import type { Platform } from '../llb/index.ts';
+import type { Definition, Platform } from '../llb/index.ts';
 import { describeLayout } from '../source/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
 import { builderError, toBuildError } from './errors.ts';
 import type { CallOptions, Channel } from './grpc/client.ts';
 import { GATEWAY } from './methods.ts';
+
+/** What a front end asks of the daemon while it makes a graph. */
+export interface RemoteFrontend extends RemoteResolver {
+  /** What the daemon runs natively. */
+  readonly platform: Platform | undefined;
+  /** The files of a result, for a Dockerfile that lies in a repository or an archive. */
+  files(graph: Definition): Promise<FileTree>;
+  /** Has the session hand out a stream, once; returns the URL of an http source. */
+  offerUpload(stream: AsyncIterable<Uint8Array>): string;
+}
 
 /** What images are, as the daemon sees them: it is the one that will pull them. */
 export interface RemoteResolver {

@@ -1,6 +1,6 @@
 /** A daemon's status as our events. */
 import { isDigest } from '../contracts/index.ts';
-import type { BuildEvent, BuildEventSink, Digest } from '../contracts/index.ts';
+import type { BuildEvent, BuildEventSink, Digest, SourceLocation } from '../contracts/index.ts';
 import { daemonDigests } from '../llb/index.ts';
 import type { Rewritten, Vertex } from '../llb/index.ts';
 import type { PbStatusResponse, PbTimestamp } from './gen/control.ts';
@@ -10,6 +10,8 @@ export interface StatusReader {
   /** Vertices of this graph are shown as ours: digest, place in the file. */
   learn(rewritten: Rewritten, originals: ReadonlyMap<Digest, Vertex>): void;
   read(status: PbStatusResponse): void;
+  /** Where the vertex stands that the daemon calls so. */
+  locate(digest: string): SourceLocation | undefined;
 }
 
 export function createStatusReader(events: BuildEventSink): StatusReader {
@@ -27,6 +29,7 @@ export function createStatusReader(events: BuildEventSink): StatusReader {
       for (const [daemon, adapted] of daemonDigests(definition)) add(daemon, adapted);
       for (const { digest } of definition.vertices) add(digest, digest);
     },
+    locate: (digest) => known.get(digest)?.metadata.location,
     read({ vertexes = [], statuses = [], logs = [], warnings = [] }) {
       for (const vertex of vertexes) {
         const digest = vertex.digest ?? '';

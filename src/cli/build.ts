@@ -44,6 +44,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
     multiple: true,
     help: 'Give results to others: type=registry,ref=REF[,mode=max]; type=local,dest=DIR; type=inline',
   },
+  { name: 'builder', value: 'NAME|URL', help: 'BuildKit daemon to build on (slipway builder ls), or embedded' },
   {
     name: 'call',
     value: 'METHOD[,format=json]',
@@ -191,6 +192,7 @@ export function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions
       ...(parsed.on('load') ? ['type=docker'] : []),
     ],
     annotations: parsed.list('annotation'),
+    builder: parsed.text('builder'),
     buildArgs: buildArgs(buildCommand, parsed.list('build-arg'), io.env),
     buildContexts: pairs(buildCommand, 'build-context', parsed.list('build-context')),
     labels: pairs(buildCommand, 'label', parsed.list('label'), ''),

@@ -10,6 +10,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'Check a Dockerfile without building it',
     load: async () => (await import('./check.ts')).checkCommand,
   },
+  builder: {
+    summary: 'Name BuildKit daemons to build on',
+    load: async () => (await import('./builder.ts')).builderCommand,
+  },
   builds: {
     summary: 'List the builds that are remembered',
     load: async () => (await import('./builds.ts')).buildsCommand,

@@ -12,6 +12,7 @@
 export { createEngine, type EngineDeps } from './engine.ts';
 export type { RemoteRecord, RemoteRecords } from './remote-records.ts';
 export type { RecordInputs, RecordInput } from './record-inputs.ts';
+export { opIdentity } from './op-identity.ts';
 export type { OpField } from './op-identity.ts';
 export type { LookupTrace, Outcome, SolveTrace } from './trace.ts';
 export {

@@ -164,6 +164,21 @@ export interface PbPruneRequest {
   readonly minFreeSpace?: bigint | undefined;
 }
 
+export interface PbBuildHistoryRequest {
+  readonly ActiveOnly?: boolean | undefined;
+  readonly Ref?: string | undefined;
+  readonly EarlyExit?: boolean | undefined;
+}
+
+export interface PbBuildHistoryEvent {
+  readonly type?: number | undefined;
+  readonly record?: PbBuildHistoryRecord | undefined;
+}
+
+export interface PbBuildHistoryRecord {
+  readonly Ref?: string | undefined;
+}
+
 export interface PbRpcStatus {
   readonly code?: number | undefined;
   readonly message?: string | undefined;
@@ -386,6 +401,27 @@ export const PruneRequest: MessageType<PbPruneRequest> = {
     { no: 4, name: 'reservedSpace', kind: 'int64', cardinality: 'one' },
     { no: 5, name: 'maxUsedSpace', kind: 'int64', cardinality: 'one' },
     { no: 6, name: 'minFreeSpace', kind: 'int64', cardinality: 'one' },
+  ],
+};
+export const BuildHistoryRequest: MessageType<PbBuildHistoryRequest> = {
+  name: 'BuildHistoryRequest',
+  fields: [
+    { no: 1, name: 'ActiveOnly', kind: 'bool', cardinality: 'one' },
+    { no: 2, name: 'Ref', kind: 'string', cardinality: 'one' },
+    { no: 3, name: 'EarlyExit', kind: 'bool', cardinality: 'one' },
+  ],
+};
+export const BuildHistoryEvent: MessageType<PbBuildHistoryEvent> = {
+  name: 'BuildHistoryEvent',
+  fields: [
+    { no: 1, name: 'type', kind: 'int32', cardinality: 'one' },
+    { no: 2, name: 'record', kind: 'message', cardinality: 'one', type: () => BuildHistoryRecord },
+  ],
+};
+export const BuildHistoryRecord: MessageType<PbBuildHistoryRecord> = {
+  name: 'BuildHistoryRecord',
+  fields: [
+    { no: 1, name: 'Ref', kind: 'string', cardinality: 'one' },
   ],
 };
 export const RpcStatus: MessageType<PbRpcStatus> = {

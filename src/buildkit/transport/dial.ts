@@ -7,6 +7,7 @@ import { connect as tlsConnect } from 'node:tls';
 import type { SecureContextOptions } from 'node:tls';
 import { BuildError } from '../../contracts/index.ts';
 import { builderError } from '../errors.ts';
+import { connectError } from './connect-error.ts';
 import { sshArguments } from './endpoint.ts';
 import type { Endpoint, Environment, TlsFiles } from './endpoint.ts';
 import { programStream } from './program.ts';
@@ -17,6 +18,8 @@ const CONNECT_TIMEOUT = 20_000;
 export interface DialOptions {
   readonly env: Environment;
   readonly signal: AbortSignal;
+  /** Of several daemons that would do, equal keys get the same: it has what the last build of this kind left. */
+  readonly routeKey?: string | undefined;
 }
 
 /**
@@ -32,6 +35,10 @@ export async function dial(endpoint: Endpoint, options: DialOptions): Promise<Du
       return await dialTcp(endpoint.host, endpoint.port, endpoint.tls, ['h2'], options);
     case 'program':
       return await programStream(endpoint, options);
+    case 'pods': {
+      const { choosePod } = await import('./pods.ts');
+      return await programStream(await choosePod(endpoint, options), options);
+    }
     case 'docker':
       return await upgrade(endpoint, '/grpc', {}, options);
   }
@@ -199,37 +206,4 @@ async function dialDockerHost(
   const url = new URL(host.replace(/^tcp:/, 'http:'));
   const port = Number(url.port || (tls === undefined ? '2375' : '2376'));
   return await dialTcp(url.hostname, port, tls, ['http/1.1'], options);
-}
-
-/** What a system call, TLS or a program said about the way to a daemon. */
-export function connectError(where: string, error: unknown): BuildError {
-  if (error instanceof BuildError) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
-    return builderError(`no daemon listens at ${where}`, {
-      hint: 'start it, or name another one with --builder; slipway builder ls shows those that are known',
-      cause: error,
-    });
-  }
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new BuildError({
-      code: 'permission',
-      message: `${where} may not be opened: permission denied`,
-      hint: 'this user is not among those whom the daemon serves; for Docker, join the group "docker" or use sudo',
-      cause: error,
-    });
-  }
-  if (code === 'EPROTO' || code?.startsWith('ERR_SSL_') === true || code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return builderError(`TLS with ${where} fails: ${message}`, {
-      hint: 'check that the daemon speaks TLS, and the files after ca=, cert= and key= in its URL',
-      cause: error,
-    });
-  }
-  if (code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO|ISSUER/.test(code)) {
-    return builderError(`the certificate of ${where} is not accepted: ${message}`, {
-      hint: 'name the authority that signed it: tcp://host:1234?ca=ca.pem, and servername=NAME where the names differ',
-      cause: error,
-    });
-  }
-  return builderError(`${where} cannot be reached: ${message}`, { cause: error });
 }

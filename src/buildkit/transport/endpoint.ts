@@ -16,7 +16,16 @@ export type Endpoint =
   /** The BuildKit inside dockerd; `host` as DOCKER_HOST is written (unix, tcp, ssh). */
   | { readonly kind: 'docker'; readonly host: string; readonly tls: TlsFiles | undefined }
   /** A program whose standard input and output are the connection: `buildctl dial-stdio` somewhere. */
-  | { readonly kind: 'program'; readonly command: string; readonly args: readonly string[]; readonly what: string };
+  | { readonly kind: 'program'; readonly command: string; readonly args: readonly string[]; readonly what: string }
+  /** One of the pods that a selector finds, which is only known when it is looked for. */
+  | { readonly kind: 'pods'; readonly selector: string; readonly options: KubeOptions; readonly what: string };
+
+export interface KubeOptions {
+  readonly context?: string | undefined;
+  readonly kubeconfig?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly container?: string | undefined;
+}
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -67,6 +76,7 @@ export function endpointText(endpoint: Endpoint): string {
     case 'docker':
       return `the Docker daemon at ${endpoint.host}`;
     case 'program':
+    case 'pods':
       return endpoint.what;
   }
 }
@@ -113,39 +123,56 @@ function docker(text: string, rest: string, env: Environment): Endpoint {
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 function container(text: string, command: 'docker' | 'podman', rest: string): Endpoint {
-  const url = parseUrl(text.replace(/^[a-z-]+:/, 'http:'));
+  const { searchParams } = parseUrl(text);
   const name = rest.replace(/\?.*$/s, '').replace(/\/+$/, '');
   if (!NAME.test(name)) throw usage(text, 'names no container', `write it as ${command}-container://NAME`);
-  const context = url.searchParams.get('context');
-  const global = context === null ? [] : command === 'docker' ? ['--context', context] : ['--connection', context];
+  const context = optionOf(text, searchParams, 'context');
+  const host = optionOf(text, searchParams, 'host');
+  const contextFlag = command === 'docker' ? '--context' : '--connection';
+  const hostFlag = command === 'docker' ? '--host' : '--url';
   return {
     kind: 'program',
     command,
-    args: [...global, 'exec', '-i', name, 'buildctl', 'dial-stdio'],
+    args: [
+      ...(context === undefined ? [] : [contextFlag, context]),
+      ...(host === undefined ? [] : [hostFlag, host]),
+      'exec',
+      '-i',
+      name,
+      'buildctl',
+      'dial-stdio',
+    ],
     what: `the container ${name} (${command})`,
   };
 }
 
 function pod(text: string): Endpoint {
-  const url = parseUrl(text.replace(/^[a-z-]+:/, 'http:'));
+  const { searchParams } = parseUrl(text.replace('://?', '://x?'));
+  const options: KubeOptions = {
+    context: optionOf(text, searchParams, 'context'),
+    kubeconfig: optionOf(text, searchParams, 'kubeconfig'),
+    namespace: optionOf(text, searchParams, 'namespace'),
+    container: optionOf(text, searchParams, 'container'),
+  };
+  const selector = optionOf(text, searchParams, 'selector');
+  const inNamespace = options.namespace === undefined ? '' : ` in ${options.namespace}`;
+  if (selector !== undefined) return { kind: 'pods', selector, options, what: `the pods ${selector}${inNamespace}` };
   const name = /^kube-pod:\/\/([^/?]*)/.exec(text)?.[1] ?? '';
   if (!NAME.test(name)) throw usage(text, 'names no pod', 'write it as kube-pod://POD?namespace=NAMESPACE');
-  const option = (key: string): string | undefined => {
-    const value = url.searchParams.get(key);
-    if (value === null) return undefined;
-    if (value === '' || value.startsWith('-')) throw usage(text, `has no usable ${key}`, `write it as ${key}=NAME`);
-    return value;
-  };
-  const [context, namespace, chosen] = [option('context'), option('namespace'), option('container')];
+  return podProgram(name, options);
+}
+
+/** `buildctl dial-stdio` in a pod. */
+export function podProgram(name: string, options: KubeOptions): Extract<Endpoint, { kind: 'program' }> {
+  const { container, namespace } = options;
   return {
     kind: 'program',
     command: 'kubectl',
     args: [
-      ...(context === undefined ? [] : ['--context', context]),
-      ...(namespace === undefined ? [] : ['--namespace', namespace]),
+      ...kubeFlags(options),
       'exec',
       '-i',
-      ...(chosen === undefined ? [] : ['-c', chosen]),
+      ...(container === undefined ? [] : ['-c', container]),
       name,
       '--',
       'buildctl',
@@ -153,6 +180,21 @@ function pod(text: string): Endpoint {
     ],
     what: `the pod ${name}${namespace === undefined ? '' : ` in ${namespace}`}`,
   };
+}
+
+export function kubeFlags({ context, kubeconfig, namespace }: KubeOptions): readonly string[] {
+  return [
+    ...(kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]),
+    ...(context === undefined ? [] : ['--context', context]),
+    ...(namespace === undefined ? [] : ['--namespace', namespace]),
+  ];
+}
+
+function optionOf(text: string, query: URLSearchParams, key: string): string | undefined {
+  const value = query.get(key);
+  if (value === null) return undefined;
+  if (value === '' || value.startsWith('-')) throw usage(text, `has no usable ${key}`, `write it as ${key}=VALUE`);
+  return value;
 }
 
 function ssh(text: string): Endpoint {

@@ -1,7 +1,7 @@
 /** The standard input and output of a program as a connection. */
 import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
-import { builderError } from '../errors.ts';
+import { lostDaemon } from '../errors.ts';
 import type { Endpoint, Environment } from './endpoint.ts';
 
 /** Of what the program says when it fails. Characters. */
@@ -28,7 +28,7 @@ export async function programStream(
   child.stderr.on('data', (text: string) => (said = (said + text).slice(-STDERR_MAX)));
   const failed = (reason: string): Error => {
     const lines = said.trim().split('\n').slice(-5).filter(Boolean);
-    return builderError(`${what} cannot be reached: ${reason}`, {
+    return lostDaemon(`${what} cannot be reached: ${reason}`, {
       detail: lines,
       hint: hintFor(command, said),
     });
@@ -39,7 +39,7 @@ export async function programStream(
     child.on('error', (error: NodeJS.ErrnoException) =>
       resolve(
         error.code === 'ENOENT'
-          ? builderError(`${what} cannot be reached: there is no program ${command}`, {
+          ? lostDaemon(`${what} cannot be reached: there is no program ${command}`, {
               hint: INSTALL[command],
               cause: error,
             })

@@ -1,0 +1,171 @@
+/** One daemon's part of a build: connect, read what it is given, convert, hand over. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import {
+  createRemoteEngine,
+  isLostDaemon,
+  parseCacheOptions,
+  parseEndpoint,
+  type RemoteFrontend,
+  type RemoteOutput,
+} from '../buildkit/index.ts';
+import { BuildError, type BuildEventSink, type RemoteResult, type RemoteTarget } from '../contracts/index.ts';
+import { parseDockerfile } from '../dockerfile/index.ts';
+import { dockerfileToLlb, mainContext } from '../frontend/index.ts';
+import { definition, type Platform } from '../llb/index.ts';
+import { createContexts } from '../source/index.ts';
+import type { Builder, BuilderNode } from './builders.ts';
+import { isRemoteContext } from './contexts.ts';
+import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
+import type { BuildOptions } from './options.ts';
+import { hostPlatform } from './platform.ts';
+import type { RemoteRecord } from './remote-record.ts';
+import { parseSsh, type parseSecrets } from './secrets.ts';
+
+/** One daemon's part of a build. */
+export interface RemotePart {
+  /** Best first; the others take over when it is lost before anything has come of it. */
+  readonly nodes: readonly BuilderNode[];
+  /** Undefined: what the node runs natively. */
+  readonly platforms: readonly Platform[] | undefined;
+  readonly outputs: readonly RemoteOutput[];
+  /** The result is one of several platforms, whatever this part's are. */
+  readonly multiPlatform: boolean;
+}
+
+/** A build, whichever of its parts runs. */
+export interface RemoteBuild {
+  readonly options: BuildOptions;
+  readonly builder: Builder;
+  readonly record: RemoteRecord;
+  readonly events: BuildEventSink;
+  readonly secrets: ReturnType<typeof parseSecrets>;
+}
+
+/** Has the first node of a part build it that can be reached. */
+export async function buildPart(build: RemoteBuild, part: RemotePart): Promise<RemoteResult> {
+  const [node, ...others] = part.nodes;
+  if (node === undefined) throw new BuildError({ code: 'builder', message: `${build.builder.name} has no nodes` });
+  try {
+    return await buildOn(node, build, part);
+  } catch (error) {
+    // What came from standard input is gone; else another node can do it all.
+    if (!isLostDaemon(error) || others.length === 0 || build.options.context === '-') throw error;
+    const reason = error instanceof Error ? error.message : '';
+    build.events({
+      type: 'warning',
+      message: `node ${node.name} is lost: ${reason}; ${others[0]?.name ?? ''} takes over`,
+    });
+    return await buildPart(build, { ...part, nodes: others });
+  }
+}
+
+async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart): Promise<RemoteResult> {
+  const { options, builder, events, secrets } = build;
+  const env = options.env ?? process.env;
+  const signal = options.signal ?? new AbortController().signal;
+  const { directories } = build.record;
+  const temporary: string[] = [];
+  const contexts = createContexts(directories, signal);
+  const rooms = {
+    directories,
+    events,
+    async emptyDirectory() {
+      const directory = await mkdtemp(join(tmpdir(), 'slipway-context-'));
+      temporary.push(directory);
+      return directory;
+    },
+  };
+  let inputs: Inputs | undefined;
+  const engine = createRemoteEngine({
+    endpoint: parseEndpoint(node.url, env),
+    name: builder.from === 'host' ? undefined : node.name,
+    routeKey: routeKey(options),
+    env,
+    signal,
+    events,
+    contexts,
+    // The daemon compares with what the last build from this directory of this machine sent.
+    contextKey: `${hostname()} ${routeKey(options)}`,
+    secrets,
+    ssh: parseSsh(options.ssh ?? [], env),
+    outputs: part.outputs,
+    stdout: options.stdout ?? process.stdout,
+    cache: parseCacheOptions(options.cacheFrom ?? [], options.cacheTo ?? [], { env, cwd: cwdOf(options) }),
+    entitlements: () => (wantsHostNetwork(options, inputs) ? ['network.host'] : []),
+    multiPlatform: part.multiPlatform,
+    pull: options.pull ?? false,
+  });
+  events({ type: 'engine', engine: 'buildkit', detail: engine.description });
+  try {
+    // What is on this machine is read before anybody is called; what only the daemon can read, through it.
+    if (isHere(options)) inputs = await readInputs(options, { ...rooms, ...NO_DAEMON });
+    return await engine.build(async (daemon) => {
+      inputs ??= await readInputs(options, {
+        ...rooms,
+        takeTar: async (stream) => await Promise.resolve(daemon.offerUpload(stream)),
+        async solveContext(context) {
+          const graph = definition(mainContext({ context, buildArgs: options.buildArgs ?? {} }));
+          return { layers: [], files: await daemon.files(graph), inPlace: false };
+        },
+      });
+      return await convert(inputs, daemon, build, part.platforms);
+    });
+  } finally {
+    await engine.close();
+    for (const directory of temporary) await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** A directory, with a Dockerfile that is a file or comes through a pipe. */
+function isHere(options: BuildOptions): boolean {
+  return (
+    options.context !== '-' &&
+    !isRemoteContext(options.context, cwdOf(options)) &&
+    !/^https?:/.test(options.dockerfile ?? '')
+  );
+}
+
+const unreachable = (): never => {
+  throw new BuildError({ code: 'internal', message: 'a directory needs no daemon to be read' });
+};
+const NO_DAEMON = { takeTar: unreachable, solveContext: unreachable };
+
+/** The daemon must be asked for it before it sees the graph. */
+function wantsHostNetwork(options: BuildOptions, inputs: Inputs | undefined): boolean {
+  return options.network === 'host' || /--network=host\b/.test(inputs?.dockerfile.text ?? '');
+}
+
+async function convert(
+  inputs: Inputs,
+  daemon: RemoteFrontend,
+  { options, events, record }: RemoteBuild,
+  platforms: readonly Platform[] | undefined,
+): Promise<readonly RemoteTarget[]> {
+  const { text, filename } = inputs.dockerfile;
+  const dockerfile = parseDockerfile(text, { filename });
+  record.recorder.dockerfile(dockerfile);
+  const native = daemon.platform ?? hostPlatform();
+  const warned = new Set<string>();
+  const targets: RemoteTarget[] = [];
+  for (const platform of platforms ?? [native]) {
+    const frontend = await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform, native), daemon);
+    record.graph(frontend);
+    for (const warning of frontend.warnings) {
+      const key = JSON.stringify([warning.rule, warning.message, warning.location?.ranges]);
+      if (!warned.has(key)) events({ type: 'warning', ...warning });
+      warned.add(key);
+    }
+    const { definition: graph, config, sourceDateEpoch } = frontend;
+    targets.push({ definition: graph, config: { ...config }, platform, sourceDateEpoch });
+  }
+  return targets;
+}
+
+/** Builds of one directory or repository find each other's cache on the same node. */
+export function routeKey({ context, cwd }: BuildOptions): string {
+  return context.includes('://') || context === '-'
+    ? context.replace(/#.*$/s, '')
+    : resolve(cwd ?? process.cwd(), context);
+}

@@ -286,7 +286,7 @@ function contextName({ identifier = '' }: GraphStep): string {
 function shortIdentifier({ identifier = '', name }: GraphStep): string {
   if (identifier === '') return name;
   return identifier
-    .replace(/^docker-image:\/\//, '')
+    .replace(/^(docker-image|oci-layout):\/\//, '')
     .replace(/@sha256:[0-9a-f]{64}$/, '')
     .replace(/^docker\.io\/(library\/)?/, '');
 }

@@ -7,6 +7,7 @@ import type { ExecRequest, ExecResult, Snapshot, WorkContext } from '../../contr
 import { snapshotOf } from '../../image/index.ts';
 import type { ExecMeta, Op, Vertex } from '../../llb/index.ts';
 import type { WorkerDeps } from '../types.ts';
+import { isForeign, noEmulator, requireRunnable } from '../emulation.ts';
 import { prepareExecMounts, secretNotFound } from './exec-mounts.ts';
 import { lastLines } from './last-lines.ts';
 
@@ -33,6 +34,10 @@ export async function runExec(
   const prepared = await prepareExecMounts(vertex, op, inputs, deps, context);
   try {
     const { root } = prepared;
+    const env = environmentOf(op, deps);
+    if (isForeign(vertex.platform)) {
+      await requireRunnable({ args: op.meta.args, env, cwd: op.meta.cwd }, vertex.platform, root.snapshot);
+    }
     const upper = deps.store.newLayer();
     const keeps = root.mount.output >= 0;
     const request: ExecRequest = {
@@ -40,7 +45,7 @@ export async function runExec(
       upper,
       scan: keeps,
       args: op.meta.args,
-      env: environmentOf(op, deps),
+      env,
       cwd: op.meta.cwd,
       user: op.meta.user,
       hostname: op.meta.hostname,
@@ -98,10 +103,15 @@ async function execute(
   } catch (error) {
     // A program that could not even be started has failed as one that did: the same sentence.
     if (!(error instanceof BuildError) || error.code !== 'run-failed' || error.exitCode === undefined) throw error;
+    if (isForeign(vertex.platform) && /exec format error/i.test(error.message)) throw noEmulator(vertex.platform);
     throw failure(request.args, { exitCode: error.exitCode }, [error.message], error.hint);
   }
   if ((request.validExitCodes ?? [0]).includes(result.exitCode)) return result;
-  throw failure(request.args, result, said.lines(), hintFor(result));
+  const lines = said.lines();
+  const isUnknown = lines.some((line) => /^exec .*exec format error$/i.test(line));
+  // The runtime's own word, where the kernel's table of emulators cannot be read.
+  if (isUnknown && isForeign(vertex.platform)) throw noEmulator(vertex.platform);
+  throw failure(request.args, result, lines, hintFor(result));
 }
 
 function failure(

@@ -10,6 +10,20 @@ export interface ExportInput {
   readonly platform: { readonly os: string; readonly architecture: string; readonly variant?: string | undefined };
   /** Seconds since the epoch from SOURCE_DATE_EPOCH. */
   readonly sourceDateEpoch?: number | undefined;
+  /**
+   * What is to be said of the image beside it; absent = nothing, and one platform is one plain manifest. Asked once the
+   * layers are known.
+   *
+   * @param diffIds Of the layers, bottom to top.
+   */
+  readonly attest?: ((diffIds: readonly Digest[]) => Promise<readonly AttestedPredicate[]>) | undefined;
+}
+
+/** One thing said of an image: an in-toto predicate. */
+export interface AttestedPredicate {
+  /** A URL, as `https://slsa.dev/provenance/v1`. */
+  readonly type: string;
+  readonly content: Readonly<Record<string, unknown>>;
 }
 
 export interface ExportContext {

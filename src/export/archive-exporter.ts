@@ -30,7 +30,7 @@ export function archiveExporter(spec: ArchiveOutput, deps: ExporterDeps): Export
   return {
     name: `exporting to ${spec.type === 'oci' ? 'oci' : 'docker'} image format`,
     async export(inputs, context) {
-      const set = await makeImages(inputs, deps.store, spec, context);
+      const set = await makeImages(inputs, deps.store, spec, context, names);
       for (const { descriptor } of manifestsOf(set))
         await reported(
           context.events,

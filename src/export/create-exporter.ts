@@ -15,6 +15,8 @@ export interface ExporterSurroundings {
   readonly names: readonly string[];
   /** Those that are built; absent = one, whichever. */
   readonly platforms?: readonly ExportInput['platform'][] | undefined;
+  /** Something is said of the images beside them, so that there is an index in any case. */
+  readonly attests?: boolean | undefined;
   /** Base of relative destinations; absent = the process's. */
   readonly cwd?: string | undefined;
 }
@@ -26,10 +28,11 @@ export interface ExporterSurroundings {
  * @throws BuildError `usage`, `export`, `permission`.
  */
 export async function createExporter(spec: OutputSpec, surroundings: ExporterSurroundings): Promise<Exporter> {
-  const { cwd = process.cwd(), ...rest } = surroundings;
+  const { cwd = process.cwd(), attests = false, ...rest } = surroundings;
   const platforms = (rest.platforms ?? []).map((platform) => platformToString(normalizePlatform(platform)));
   const deps: ExporterDeps = { ...rest, platforms, resolve: (path) => resolve(cwd, path) };
-  if ('annotations' in spec) checkAnnotations(spec.annotations, { isIndex: platforms.length > 1, platforms });
+  if ('annotations' in spec)
+    checkAnnotations(spec.annotations, { isIndex: platforms.length > 1 || attests, platforms });
   switch (spec.type) {
     case 'image':
       return (await import('./image-exporter.ts')).imageExporter(spec, deps);

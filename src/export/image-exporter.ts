@@ -25,7 +25,7 @@ export function imageExporter(spec: ImageOutput, deps: ExporterDeps): Exporter {
     name: spec.push ? 'exporting to image and pushing' : 'exporting to image',
     async export(inputs, context) {
       const { store } = deps;
-      const set = await makeImages(inputs, store, spec, context);
+      const set = await makeImages(inputs, store, spec, context, names);
       await putDocuments(set, context, store);
       const pushNames = spec.push
         ? await pushImages(set, names, { byDigest: spec.pushByDigest }, deps, context)

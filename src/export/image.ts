@@ -1,20 +1,17 @@
 /** An image made of a build's result: layers, config, manifest, and an index of several; the same whatever its destination. */
 import type { ExportContext, ExportInput, ExportResult } from '../contracts/index.ts';
-import { MEDIA_TYPES, digestOf, normalizePlatform, parseReference, referenceToString } from '../image/index.ts';
+import { MEDIA_TYPES, normalizePlatform, parseReference, platformToString, referenceToString } from '../image/index.ts';
 import type { Descriptor, Index, Manifest, OciPlatform } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import { annotationsFor } from './annotations.ts';
+import type { AttestationManifest } from './attest/manifest.ts';
+import { isAttestation } from './attest/names.ts';
+import { encodeDocument, imageDocument, type ImageDocument } from './document.ts';
 import { completeConfig, encodeConfig } from './image-config.ts';
 import { imageLayers } from './image-layers.ts';
 import type { ImageLayer } from './image-layers.ts';
 import type { ImageAttributes } from './output-spec.ts';
 import { reported } from './progress-report.ts';
-
-/** A manifest, config or index. */
-export interface ImageDocument {
-  readonly descriptor: Descriptor;
-  readonly bytes: Uint8Array;
-}
 
 /** The image of one platform. */
 export interface Image {
@@ -24,6 +21,8 @@ export interface Image {
   readonly layers: readonly ImageLayer[];
   /** From the config, RFC 3339. */
   readonly created: string | undefined;
+  /** What is said of it beside it. */
+  readonly attestations?: AttestationManifest | undefined;
 }
 
 /** What a name leads to, with all that it refers to. */
@@ -34,11 +33,13 @@ export interface ImageSet {
   readonly images: readonly Image[];
 }
 
+/** @param names Full names, for what is said of the images. */
 export async function makeImages(
   inputs: readonly ExportInput[],
   store: Store,
   attributes: ImageAttributes,
   context: ExportContext,
+  names: readonly string[] = [],
 ): Promise<ImageSet> {
   const epochs = inputs.map((input) => attributes.sourceDateEpoch ?? input.sourceDateEpoch);
   const layers = await reported(context.events, 'exporting layers', () =>
@@ -49,10 +50,29 @@ export async function makeImages(
       context,
     ),
   );
-  const images = inputs.map((input, i) => makeImage(input, layers[i] ?? [], epochs[i], attributes));
+  const images: Image[] = [];
+  for (const [i, input] of inputs.entries()) {
+    const image = makeImage(input, layers[i] ?? [], epochs[i], attributes);
+    images.push({ ...image, attestations: await attestationsOf(image, input, attributes, names) });
+  }
   const [only] = images;
-  const isAlone = only !== undefined && images.length === 1;
+  const isAlone = only !== undefined && images.length === 1 && only.attestations === undefined;
   return { root: isAlone ? only.manifest : makeIndex(images, attributes), images };
+}
+
+async function attestationsOf(
+  { manifest, layers, platform }: Image,
+  { attest }: ExportInput,
+  attributes: ImageAttributes,
+  names: readonly string[],
+): Promise<AttestationManifest | undefined> {
+  if (attest === undefined) return undefined;
+  const predicates = await attest(layers.map(({ blob }) => blob.diffId));
+  if (predicates.length === 0) return undefined;
+  const { attestationManifest, imageUrl, statementOf } = await import('./attest/index.ts');
+  const urls = names.map((name) => imageUrl(name, platformToString(normalizePlatform(platform))));
+  const statements = predicates.map((predicate) => statementOf(predicate, urls, manifest.descriptor.digest));
+  return attestationManifest(manifest.descriptor, statements, attributes);
 }
 
 function makeImage(
@@ -96,23 +116,17 @@ function makeIndex(images: readonly Image[], { ociMediaTypes, annotations }: Ima
   const index: Index = {
     schemaVersion: 2,
     mediaType,
-    manifests: images.map(({ manifest, platform }) => ({
-      ...manifest.descriptor,
-      ...annotationsFor(annotations, 'manifest-descriptor', platform),
-      platform,
-    })),
+    manifests: [
+      ...images.map(({ manifest, platform }) => ({
+        ...manifest.descriptor,
+        ...annotationsFor(annotations, 'manifest-descriptor', platform),
+        platform,
+      })),
+      ...images.flatMap(({ attestations }) => attestations?.manifest.descriptor ?? []),
+    ],
     ...annotationsFor(annotations, 'index'),
   };
   return imageDocument(mediaType, encodeDocument(index));
-}
-
-/** As BuildKit writes manifests and indexes. */
-export function encodeDocument(document: Manifest | Index): Uint8Array {
-  return Buffer.from(JSON.stringify(document, undefined, 2));
-}
-
-export function imageDocument(mediaType: string, bytes: Uint8Array): ImageDocument {
-  return { descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length }, bytes };
 }
 
 function platformOf({ platform }: ExportInput, config: Readonly<Record<string, unknown>>): OciPlatform {
@@ -128,7 +142,9 @@ function platformOf({ platform }: ExportInput, config: Readonly<Record<string, u
 
 /** Manifests and index, each once, what refers to others after them. */
 export function manifestsOf({ root, images }: ImageSet): readonly ImageDocument[] {
-  return distinct([...images.map(({ manifest }) => manifest), root], ({ descriptor }) => descriptor.digest);
+  const attestations = images.flatMap((image) => image.attestations?.manifest ?? []);
+  const all = [...images.map(({ manifest }) => manifest), ...attestations, root];
+  return distinct(all, ({ descriptor }) => descriptor.digest);
 }
 
 export function configsOf({ images }: ImageSet): readonly ImageDocument[] {
@@ -136,6 +152,12 @@ export function configsOf({ images }: ImageSet): readonly ImageDocument[] {
     images.map(({ config }) => config),
     ({ descriptor }) => descriptor.digest,
   );
+}
+
+/** Configs, and what is said of the images: blobs that are at hand whole. */
+export function smallBlobsOf(set: ImageSet): readonly ImageDocument[] {
+  const said = set.images.flatMap(({ attestations }) => attestations?.blobs ?? []);
+  return distinct([...configsOf(set), ...said], ({ descriptor }) => descriptor.digest);
 }
 
 /** Of all platforms, each once. */
@@ -156,8 +178,8 @@ export function isIndex({ root, images }: ImageSet): boolean {
 
 /** Manifests, index and configs into the store, where their layers are or are known. */
 export async function putDocuments(set: ImageSet, { events }: ExportContext, store: Store): Promise<void> {
-  for (const { bytes, descriptor } of configsOf(set)) {
-    await store.putBlob(bytes);
+  for (const { bytes } of smallBlobsOf(set)) await store.putBlob(bytes);
+  for (const { descriptor } of configsOf(set)) {
     await reported(events, `exporting config ${descriptor.digest}`, async () => undefined);
   }
   for (const { bytes, descriptor } of manifestsOf(set)) {
@@ -167,8 +189,12 @@ export async function putDocuments(set: ImageSet, { events }: ExportContext, sto
 }
 
 /** What progress calls it, as BuildKit does. */
-export function documentKind({ mediaType }: Pick<Descriptor, 'mediaType'>): 'manifest' | 'manifest list' {
-  return mediaType === MEDIA_TYPES.ociIndex || mediaType === MEDIA_TYPES.dockerIndex ? 'manifest list' : 'manifest';
+export function documentKind(
+  descriptor: Pick<Descriptor, 'mediaType' | 'annotations'>,
+): 'manifest' | 'manifest list' | 'attestation manifest' {
+  const { mediaType } = descriptor;
+  if (mediaType === MEDIA_TYPES.ociIndex || mediaType === MEDIA_TYPES.dockerIndex) return 'manifest list';
+  return isAttestation(descriptor) ? 'attestation manifest' : 'manifest';
 }
 
 export function exportedImage(set: ImageSet, names: readonly string[]): NonNullable<ExportResult['image']> {

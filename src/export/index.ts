@@ -7,6 +7,7 @@
  *     image-exporter.ts   store and, by push.ts, registries
  *     archive-exporter.ts  layout.ts as a tar, as a directory (layout-directory.ts), or into docker load
  *     local-exporter.ts, tar-exporter.ts   the flattened files, without an image
+ *     attest/        what is said of an image beside it, on demand
  *     sink.ts        files that appear whole or not at all, pipes, programs
  *
  * Not here: how a layer is packed (`image/`), the distribution protocol (`registry/`).
@@ -20,6 +21,13 @@ export * from './output-spec.ts';
 export { parseOutput } from './parse-output.ts';
 export type { LocalWriter } from './local-writer.ts';
 export type { Sink } from './sink.ts';
+
+export { parseAttestations } from './attest/parse-attest.ts';
+export type { AttestationRequest, AttestationWords } from './attest/parse-attest.ts';
+export type { LayerStep, Material, ProvenanceStep } from './attest/index.ts';
+
+/** Makers of attestations. Loaded when one is asked for. */
+export const loadAttest = async () => await import('./attest/index.ts');
 
 /** For engines that get finished bytes: where files and archives go. Loaded when they are needed. */
 export const loadSinks = async () => await import('./sink.ts');

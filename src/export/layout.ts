@@ -9,7 +9,7 @@ import { MEDIA_TYPES, familiarString, parseReference } from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
 import { annotationsFor, sortedAnnotations } from './annotations.ts';
 import type { Annotation } from './annotations.ts';
-import { configsOf, isIndex, layersOf, manifestsOf } from './image.ts';
+import { isIndex, layersOf, manifestsOf, smallBlobsOf } from './image.ts';
 import type { Image, ImageSet } from './image.ts';
 
 export type LayoutFile =
@@ -32,7 +32,7 @@ export function layoutFiles(set: ImageSet, options: LayoutOptions): readonly Lay
   const files = new Map<string, LayoutFile>();
   const add = (file: LayoutFile): void => void files.set(file.name, file);
   for (const { blob } of layersOf(set)) add({ name: blobName(blob.digest), digest: blob.digest, size: blob.size });
-  for (const { bytes, descriptor } of [...configsOf(set), ...manifestsOf(set)]) {
+  for (const { bytes, descriptor } of [...smallBlobsOf(set), ...manifestsOf(set)]) {
     add({ name: blobName(descriptor.digest), data: bytes });
   }
   add({ name: 'index.json', data: encodeIndex(indexEntries(set, options)) });

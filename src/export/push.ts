@@ -4,8 +4,9 @@ import { parseReference, repositoryName } from '../image/index.ts';
 import type { Reference } from '../image/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
-import { configsOf, layersOf, manifestsOf } from './image.ts';
-import type { ImageDocument, ImageSet } from './image.ts';
+import type { ImageDocument } from './document.ts';
+import { layersOf, manifestsOf, smallBlobsOf } from './image.ts';
+import type { ImageSet } from './image.ts';
 import { fetchLayer } from './image-layers.ts';
 import type { ImageLayer } from './image-layers.ts';
 import { inParallel } from './in-parallel.ts';
@@ -97,7 +98,7 @@ async function pushBlobs(
     );
     progress.done();
   });
-  for (const { descriptor, bytes } of configsOf(set)) {
+  for (const { descriptor, bytes } of smallBlobsOf(set)) {
     const { digest, size } = descriptor;
     jobs.push(async () => {
       await registry.pushBlob(repository, { digest, size, open: () => bytesOf(bytes) }, { signal, mountFrom: pushed });

@@ -9,6 +9,9 @@
  *
  * Nothing here is signed: that is for tools such as cosign.
  */
+export { attestationManifest } from './manifest.ts';
+export { isAttestation, PREDICATE_ANNOTATION, REFERENCE_DIGEST } from './names.ts';
+export type { AttestationManifest } from './manifest.ts';
 export { parseAttestations } from './parse-attest.ts';
 export type { AttestationRequest } from './parse-attest.ts';
 export { imageUrl } from './package-url.ts';

@@ -2,18 +2,14 @@
  * In-toto statements (in-toto/attestation, spec/v0.1.0): what is said of an image, bound to its digest. BuildKit writes
  * this version, and tools that read its attestations look for it.
  */
-import type { Digest } from '../../contracts/index.ts';
+import type { AttestedPredicate, Digest } from '../../contracts/index.ts';
 
 export const PREDICATE_TYPES = {
   provenance: 'https://slsa.dev/provenance/v1',
   sbom: 'https://spdx.dev/Document',
 } as const;
 
-/** One thing said of an image. */
-export interface Predicate {
-  readonly type: string;
-  readonly content: Readonly<Record<string, unknown>>;
-}
+export type Predicate = AttestedPredicate;
 
 export interface Statement {
   readonly _type: 'https://in-toto.io/Statement/v0.1';

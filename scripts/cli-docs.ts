@@ -8,6 +8,7 @@ import { duCommand } from '../src/cli/du.ts';
 import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../src/cli/images.ts';
 import { lockCommand } from '../src/cli/lock.ts';
 import { loginCommand, logoutCommand } from '../src/cli/login.ts';
+import { pruneCommand } from '../src/cli/prune.ts';
 import { runCommand } from '../src/cli/run.ts';
 import { versionCommand } from '../src/cli/version.ts';
 
@@ -20,6 +21,8 @@ const COMMANDS: readonly Command[] = [
   historyCommand,
   runCommand,
   rmiCommand,
+  duCommand,
+  pruneCommand,
   lockCommand,
   loginCommand,
   logoutCommand,

@@ -33,6 +33,10 @@ export { imageHistory, inspectImage, listImages, removeImage } from './api/image
 export type { HistoryItem, ImageListItem } from './api/images.ts';
 export { lock } from './api/lock.ts';
 export type { LockChange, LockOptions } from './api/lock.ts';
+export { diskUsage, storeProblems, verifyStore } from './api/du.ts';
+export type { DiskUsageOptions, StoreUsage, UsageItem, UsageType, VerifyReport } from './api/du.ts';
+export { prune } from './api/prune.ts';
+export type { PruneOptions, PruneReport } from './api/prune.ts';
 export { login, logout } from './api/login.ts';
 export { runImage } from './api/run.ts';
 export type { RunOptions } from './api/run.ts';

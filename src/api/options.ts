@@ -56,6 +56,8 @@ export interface BuildOptions extends HostOptions {
   /** `REGISTRY=HOST[,HOST]`, before those of SLIPWAY_MIRRORS. */
   readonly mirrors?: readonly string[] | undefined;
   readonly maxParallelRuns?: number | undefined;
+  /** What the cache may take after the build: `10GB`, `20%` of its file system, `unlimited`. Default: SLIPWAY_KEEP_STORAGE, else 20%. */
+  readonly keepStorage?: string | undefined;
   /** Print the graph instead of building it. */
   readonly print?: 'llb' | 'json' | undefined;
   readonly iidFile?: string | undefined;

@@ -17,6 +17,7 @@ import { frozenPins } from './lock-file.ts';
 import type { BuildOptions } from './options.ts';
 import { hostPlatform, parsePlatforms } from './platform.ts';
 import { parseSecrets, parseSsh, servedSecrets } from './secrets.ts';
+import { keepStorage, projectDirectory } from './usage-words.ts';
 
 export { cwdOf } from './inputs.ts';
 
@@ -61,7 +62,12 @@ export async function withSession<T>(
   const ssh = parseSsh(options.ssh ?? [], env);
   const mirrors = parseMirrors([...(options.mirrors ?? []), env['SLIPWAY_MIRRORS'] ?? ''].join(';'));
 
-  const store = await openStore({ root: options.root ?? env['SLIPWAY_ROOT'] });
+  const bound = keepStorage(options.keepStorage, env);
+
+  const store = await openStore({
+    root: options.root ?? env['SLIPWAY_ROOT'],
+    project: projectDirectory(options.context, cwdOf(options)),
+  });
   const registry = createRegistry({ mirrors, env, signal, insecure: how.insecure });
   const executor = createExecutor({ root: store.root });
   const directories = new Map<string, ContextDirectory>();
@@ -128,6 +134,7 @@ export async function withSession<T>(
     await executor.close();
     await sources.close();
     await registry.close();
+    if (!signal.aborted) await store.keepWithin(bound);
     store.close();
   }
 }

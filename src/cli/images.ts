@@ -77,7 +77,7 @@ export const historyCommand: Command = {
 export const rmiCommand: Command = {
   name: 'rmi',
   usage: 'IMAGE [IMAGE...]',
-  summary: 'Removes names of images from the local store. What their steps left in the cache stays.',
+  summary: 'Removes names of images from the local store. slipway prune frees what they needed.',
   flags: [],
   async run(parsed, io) {
     if (parsed.positionals.length === 0) throw usage(rmiCommand, 'rmi needs an image');

@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'Show what differs between two builds',
     load: async () => (await import('./diff.ts')).diffCommand,
   },
+  du: { summary: 'Show what takes room in the local store', load: async () => (await import('./du.ts')).duCommand },
   explain: {
     summary: 'Say why the steps of a build ran',
     load: async () => (await import('./explain.ts')).explainCommand,
@@ -45,6 +46,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
   lock: { summary: 'Pin what a build reads from elsewhere', load: async () => (await import('./lock.ts')).lockCommand },
   login: { summary: 'Log in to a registry', load: async () => (await import('./login.ts')).loginCommand },
   logout: { summary: 'Forget the login to a registry', load: async () => (await import('./login.ts')).logoutCommand },
+  prune: {
+    summary: 'Remove what nothing needs, and what the cache may do without',
+    load: async () => (await import('./prune.ts')).pruneCommand,
+  },
   run: { summary: 'Run an image from the local store', load: async () => (await import('./run.ts')).runCommand },
   rmi: { summary: 'Remove images from the local store', load: async () => (await import('./images.ts')).rmiCommand },
   version: {

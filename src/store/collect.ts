@@ -7,6 +7,9 @@ import type { StoreLayout } from './layout.ts';
 import { findDeadLeases } from './lease.ts';
 import { LOST_FILES } from './settle.ts';
 
+/** What a collection took out and had no time to remove. */
+export const TRASH = 'trash-';
+
 /**
  * In steps of about a millisecond. Whoever stops early, or dies, leaves the rest to the next process. Errors of single
  * files leave the lease for another time: garbage must never fail a build.
@@ -34,7 +37,7 @@ export function* collectDead(layout: StoreLayout, db: Database): Generator<void,
 
 function* removeLostFiles(layout: StoreLayout): Generator<void, void> {
   for (const name of readdirSync(layout.temp)) {
-    if (!name.startsWith(LOST_FILES)) continue;
+    if (!name.startsWith(LOST_FILES) && !name.startsWith(TRASH)) continue;
     try {
       yield* removeTreeSteps(`${layout.temp}/${name}`);
     } catch {

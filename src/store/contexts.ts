@@ -3,14 +3,14 @@ import { isStale } from './access.ts';
 import type { Database } from './database.ts';
 import { hashName } from './layout.ts';
 
-/** Hex digits. */
-const ID_LENGTH = 12;
+/** Hex digits of {@link contextId}. */
+export const CONTEXT_ID_LENGTH = 12;
 
 const SAVE = 'INSERT OR REPLACE INTO context (id, directory, used) VALUES (:id, :directory, :used)';
 
 /** A short name for a directory on this machine; the beginning of its stat cache's. */
 export function contextId(directory: string): string {
-  return hashName(directory).slice(0, ID_LENGTH);
+  return hashName(directory).slice(0, CONTEXT_ID_LENGTH);
 }
 
 export interface Contexts {

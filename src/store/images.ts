@@ -26,6 +26,8 @@ export function createImages(db: Database): Pick<Store, 'images' | 'image' | 'sa
     removeImage(name) {
       if (db.get('SELECT name FROM image WHERE name = ?', name) === undefined) return false;
       db.write('DELETE FROM image WHERE name = :name', { name });
+      // What it needed is cache now, and counts as such (gc-bound.ts).
+      db.write(`DELETE FROM meta WHERE key = 'image-bytes'`, {});
       db.flush();
       return true;
     },

@@ -4,6 +4,7 @@
  *
  * Not here: what a layer means (`image/`), what a key means (`solver/`), any mount or process.
  */
+export { contextId } from './contexts.ts';
 export { defaultRoot } from './default-root.ts';
 export { storeLayout } from './layout.ts';
 export type { StoreLayout } from './layout.ts';

@@ -9,6 +9,7 @@ import { createWriter, hasSingleFile } from './content.ts';
 import { newerVersion, notWritable, openDatabase, type Database } from './database.ts';
 import { defaultRoot } from './default-root.ts';
 import { createDigests } from './digests.ts';
+import { createCollection } from './gc.ts';
 import { createFacts } from './facts.ts';
 import { createHolds } from './holds.ts';
 import { createImages } from './images.ts';
@@ -88,6 +89,17 @@ function assemble(layout: StoreLayout, db: Database, { bootId, project }: StoreO
   const newId = createLayerIds(db, ownLease);
   const layers = createLayers(writable, db, settlement, newId, (digest) => blobs.hasBlob(digest), holds);
   const contexts = createContexts(db);
+  const flock = createLock(
+    (name) => layout.lockPath(name),
+    () => {
+      if (!closed) db.flush();
+    },
+  );
+  const lock: Store['lock'] = async (name, options) => {
+    // Whoever waits for others wants to see what they did meanwhile, so no view of before.
+    ownLease();
+    return await flock(name, options);
+  };
 
   return {
     root: layout.root,
@@ -114,12 +126,8 @@ function assemble(layout: StoreLayout, db: Database, { bootId, project }: StoreO
     ...createStatCaches(writable, contexts),
     cacheDir: (id) => layout.cacheDir(id),
     tempPath: (suffix) => writable.tempPath(suffix),
-    lock: createLock(
-      (name) => layout.lockPath(name),
-      () => {
-        if (!closed) db.flush();
-      },
-    ),
+    lock,
+    ...createCollection({ layout, db, ownLease, lock, hasWritten: () => hasWritten }),
     sync: () => db.sync(),
     close() {
       if (closed) return;

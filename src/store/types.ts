@@ -94,6 +94,95 @@ export interface BlobWriter {
 }
 
 /**
+ * What takes room: `image`s that somebody named, `base`s that were pulled, `step`s that later builds find, `cache-mount`s,
+ * stat caches of `context`s, single `files` taken out of layers, what nothing needs any more (`unused`), and the database
+ * (`records`).
+ */
+export type UsageType = 'image' | 'base' | 'step' | 'cache-mount' | 'context' | 'files' | 'unused' | 'records';
+
+export interface UsageItem {
+  readonly type: UsageType;
+  /** Name of an image, key of a step, `<hash>/<slot>` of a cache mount, id of a context. */
+  readonly id: string;
+  readonly description: string;
+  /** Bytes: of an image all that it needs, of a step what it added. */
+  readonly size: number;
+  /** Bytes that would be free if only this went. */
+  readonly reclaimable: number;
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+  readonly used: number;
+  /** Id of the context for which it was made. */
+  readonly project: string | undefined;
+  /** A running process relies on it. */
+  readonly inUse: boolean;
+  /** All that it needs, an image needs too. */
+  readonly shared: boolean;
+}
+
+export interface UsageTotal {
+  readonly count: number;
+  /** Bytes, each counted once: what several need counts for the first of them in the order of {@link UsageType}. */
+  readonly size: number;
+  /** Bytes that a `prune --all` would free now. */
+  readonly reclaimable: number;
+}
+
+export interface StoreUsage {
+  readonly items: readonly UsageItem[];
+  readonly types: Readonly<Record<UsageType, UsageTotal>>;
+  /** Bytes by the form in which they lie there. */
+  readonly forms: Readonly<Record<'directories' | 'blobs' | 'trees' | 'files' | 'cacheMounts' | 'other', number>>;
+  readonly total: number;
+  readonly reclaimable: number;
+  /** What `keepStorage` bounds: all but what named images need. */
+  readonly cache: number;
+}
+
+/** What to remove. Images that somebody named, and what running processes hold, always stay. */
+export interface PruneRequest {
+  /** Absent = all kinds of items. */
+  readonly matches?: ((item: UsageItem) => boolean) | undefined;
+  /** Only what was not used since, milliseconds since the epoch. */
+  readonly unusedSince?: number | undefined;
+  /**
+   * Stop when the cache is no larger, in bytes, told from those of the file system; what was not used for longest goes
+   * first.
+   */
+  readonly keepStorage?: ((fileSystem: number) => number) | undefined;
+  /** Also steps whose files an image needs anyway, and all that is remembered to be faster. */
+  readonly all?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PruneReport {
+  readonly removed: readonly UsageItem[];
+  /** Bytes that are free now (or would be). */
+  readonly freed: number;
+  /** Bytes that the cache has after it. */
+  readonly cache: number;
+}
+
+/** Something in the state directory that contradicts itself. */
+export interface StoreProblem {
+  /** As `layer 1a2b`, `image docker.io/library/app:latest`. */
+  readonly subject: string;
+  readonly problem: string;
+}
+
+export interface VerifyReport {
+  readonly problems: readonly StoreProblem[];
+  /** What the next collection will find and remove: what killed processes left. */
+  readonly leftovers: readonly string[];
+  /** Looked at. */
+  readonly layers: number;
+  readonly blobs: number;
+  readonly records: number;
+  readonly images: number;
+}
+
+/**
  * The state directory. The only place that knows its layout; everything is content or a row, nothing is kept elsewhere.
  * Crash-safe: temporary name, verify, rename, then the database. Safe for many processes: flock and SQLite.
  */
@@ -191,6 +280,19 @@ export interface Store {
     name: string,
     options: { readonly shared?: boolean; readonly signal?: AbortSignal },
   ): Promise<{ release(): void }>;
+
+  // what takes room, and collection of what nothing needs
+  usage(): Promise<StoreUsage>;
+  /** Errors: `store` when another process keeps this one from it for too long. */
+  prune(request: PruneRequest): Promise<PruneReport>;
+  /**
+   * Keeps the cache below `bound` bytes, if this process wrote anything; never fails. Cheap when it is below.
+   *
+   * @param boundOf From the bytes of the file system.
+   */
+  keepWithin(boundOf: (fileSystem: number) => number): Promise<void>;
+  /** Whether all that is said to be there is there. @param deep Read every blob and compare every directory. */
+  verify(deep: boolean): Promise<VerifyReport>;
 
   /** Durable from here on; cheap to skip between steps. */
   sync(): void;

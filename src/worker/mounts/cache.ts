@@ -3,7 +3,8 @@
  * several directories (slots), as steps that do not share one need their own:
  *
  *     cache/<hash>/<slot>/lock    flock: shared by `shared` users, exclusive for `private` and `locked` ones
- *     cache/<hash>/<slot>/fs      the content
+ *     cache/<hash>/<slot>/fs      the content; a collector removes it when it gets the lock alone (store/gc-remove.ts)
+ *     cache/<hash>/id             the id, for people
  */
 import {
   chmodSync,
@@ -14,6 +15,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -36,6 +38,7 @@ export async function cacheMountOf(request: CacheRequest, name: string, context:
   const seed = request.seed === undefined ? '' : `\0${request.seed.layers.join(' ')}\0${request.seed.source}`;
   const base = context.layout.cacheDir(`${request.id}${seed}`);
   mkdirSync(base, { recursive: true, mode: 0o700 });
+  noteId(base, request.id);
   if (request.emptyFor !== undefined) await emptyOnce(base, request.emptyFor, context.signal);
   const slot = await takeSlot(base, request.sharing, context.signal);
   try {
@@ -59,6 +62,11 @@ export async function cacheMountOf(request: CacheRequest, name: string, context:
     slot.release();
     throw error;
   }
+}
+
+/** What people call it: the directory's name is a hash. */
+function noteId(base: string, id: string): void {
+  if (!existsSync(`${base}/id`)) writeFileSync(`${base}/id`, id, { mode: 0o600 });
 }
 
 /** Which build emptied a cache last. */
@@ -123,7 +131,20 @@ function tryTake(directory: string, shared: boolean): Slot | undefined {
     closeLockFile(fd);
     return undefined;
   }
-  return { directory, release: () => closeLockFile(fd) };
+  touch(`${directory}/lock`);
+  return {
+    directory,
+    release() {
+      touch(`${directory}/lock`);
+      closeLockFile(fd);
+    },
+  };
+}
+
+/** When a slot was used last, and may have changed: for those who measure and collect. */
+function touch(path: string): void {
+  const now = new Date();
+  utimesSync(path, now, now);
 }
 
 /** Of several that share a new slot, one fills it; under a name of its own first, so that it is filled or empty. */

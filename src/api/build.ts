@@ -6,6 +6,7 @@ import type { FrontendResult, FrontendWarning } from '../frontend/index.ts';
 import { marshal, printJson } from '../llb/index.ts';
 import { createEngine } from '../solver/index.ts';
 import { openCache, parseCacheWords, repositoriesOf, type CacheWords } from './cache.ts';
+import { openAttestations, type Attestations } from './attest/index.ts';
 import { insecureHosts } from './cache-words.ts';
 import { chooseBuilder } from './builders.ts';
 import { both, createBuildRecorder, type BuildRecorder } from './build-record.ts';
@@ -24,6 +25,7 @@ import { allStageWeights } from './weights.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const builder = options.print === undefined ? chooseBuilder(options.builder, options.env ?? process.env) : undefined;
+  const attestations = await openAttestations(options, builder !== undefined);
   if (builder !== undefined) return await (await import('./remote.ts')).buildOnBuilder(options, builder);
   const outputs = (options.outputs ?? []).map(parseOutput);
   const cacheWords = parseCacheWords(options);
@@ -34,7 +36,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     const carry = async (session: Session): Promise<BuildResult> => {
       let failure: unknown;
       try {
-        return { ...(await carryOut(observed, { outputs, cacheWords }, session, recorder)), id: recorder.id };
+        return { ...(await carryOut(observed, { outputs, cacheWords, attestations }, session, recorder)), id: recorder.id };
       } catch (error) {
         failure = error;
         throw error;
@@ -46,19 +48,27 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         if (options.print === undefined) recorder.save(session.store, failure);
       }
     };
-    return await withSession(observed, carry, { listsContent: true, insecure });
+    return await withSession(observed, carry, { listsContent: true, insecure, pins: attestations?.pins });
   });
+}
+
+/** What the words of a build stand for. */
+interface CarriedOut {
+  readonly outputs: readonly OutputSpec[];
+  readonly cacheWords: CacheWords;
+  readonly attestations: Attestations | undefined;
 }
 
 async function carryOut(
   options: BuildOptions,
-  { outputs, cacheWords }: { readonly outputs: readonly OutputSpec[]; readonly cacheWords: CacheWords },
+  { outputs, cacheWords, attestations }: CarriedOut,
   session: Session,
   recorder: BuildRecorder,
 ): Promise<Omit<BuildResult, 'id'>> {
   const { store, worker, events, signal, platforms } = session;
   const destinations = destinationsOf(options, outputs);
-  const exporters = options.print === undefined ? await openExporters(destinations, options, session) : [];
+  const attests = attestations !== undefined;
+  const exporters = options.print === undefined ? await openExporters(destinations, options, session, attests) : [];
   const read = await session.read();
   recorder.dockerfile(read.dockerfile);
   const frontends = await session.convert(read);
@@ -76,16 +86,18 @@ async function carryOut(
     treesOnly: destinations.length === 0 && !cache.writes,
   });
   const inlined = await Promise.all(solved.map(async (result) => await cache.inline(result)));
-  const inputs = solved.flatMap(({ snapshot }, i): readonly ExportInput[] => {
+  const attestor = await attestations?.attestor(read.inputs);
+  const inputs = solved.flatMap((result, i): readonly ExportInput[] => {
     const [frontend, platform] = [frontends[i], platforms[i]];
     if (frontend === undefined || platform === undefined) return [];
-    return [
-      { snapshot, config: { ...frontend.config, ...inlined[i] }, platform, sourceDateEpoch: frontend.sourceDateEpoch },
-    ];
+    const { snapshot } = result;
+    const config = { ...frontend.config, ...inlined[i] };
+    const attest = attestor?.(frontend, result);
+    return [{ snapshot, config, platform, sourceDateEpoch: frontend.sourceDateEpoch, attest }];
   });
   const image = await exportAll(exporters, inputs, { events, signal });
   await cache.write(solved, image === undefined ? [] : repositoriesOf(image.names));
-  const stages = await allStageWeights(frontends, solved, store);
+  const stages = await allStageWeights(frontends, solved, platforms, store);
   await tell(options, image, stages);
   if (options.verifyCache === undefined) return { image, stages };
   const { verifyBuild } = await import('./verify.ts');

@@ -1,6 +1,6 @@
 import type { FileTree, Layer, Snapshot, SolveResult, Tree } from '../contracts/index.ts';
 import type { FrontendResult, StageInfo } from '../frontend/index.ts';
-import type { Vertex, VertexInput } from '../llb/index.ts';
+import type { Platform, Vertex, VertexInput } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
 import type { StageWeight } from './options.ts';
 import { platformText } from './platform.ts';
@@ -31,27 +31,35 @@ export async function stageWeights(
 /**
  * {@link stageWeights} of every platform. With several, a stage's name begins with its platform; one that several share
  * is named once, and has shipped what most of it reached one of them.
+ *
+ * @param platforms Those that are built, parallel to `frontends`.
  */
 export async function allStageWeights(
   frontends: readonly Pick<FrontendResult, 'stages' | 'target'>[],
   solved: readonly SolveResult[],
+  platforms: readonly Platform[],
   store: Store,
 ): Promise<readonly StageWeight[]> {
-  const found = new Map<string, StageWeight>();
+  const found = new Map<string, { readonly weight: StageWeight; readonly own: string; readonly target: string }>();
   for (const [i, { stages, target }] of frontends.entries()) {
-    const result = solved[i];
-    if (result === undefined) continue;
+    const [result, platform] = [solved[i], platforms[i]];
+    if (result === undefined || platform === undefined) continue;
     const weights = await stageWeights(stages, target, result, store);
     if (frontends.length === 1) return weights;
-    for (const [at, weight] of weights.entries()) {
-      const stage = stages.find(({ name }) => name === weight.name) ?? stages[at];
-      const name = stage === undefined ? weight.name : `${platformText(stage.platform)} ${weight.name}`;
-      const key = `${name} ${stage?.result?.vertex.digest ?? ''}`;
-      const shippedBytes = Math.max(weight.shippedBytes, found.get(key)?.shippedBytes ?? 0);
-      found.set(key, { ...weight, name, shippedBytes });
+    for (const weight of weights) {
+      const stage = stages.find(({ name }) => name === weight.name);
+      const own = platformText(stage?.platform ?? platform);
+      const key = JSON.stringify([own, weight.name, stage?.result?.vertex.digest]);
+      const shippedBytes = Math.max(weight.shippedBytes, found.get(key)?.weight.shippedBytes ?? 0);
+      found.set(key, { weight: { ...weight, shippedBytes }, own, target: platformText(platform) });
     }
   }
-  return [...found.values()];
+  const all = [...found.values()];
+  return all.map(({ weight, own, target }) => {
+    const isShared = all.filter((other) => other.own === own && other.weight.name === weight.name).length === 1;
+    const label = isShared || own === target ? own : `${own}->${target}`;
+    return { ...weight, name: `${label} ${weight.name}` };
+  });
 }
 
 async function weighStages(

@@ -33,7 +33,7 @@ async function outcome(
   const started = { args, env: ['PATH=/bin:/opt/bin'], cwd: '/work' };
   return await requireRunnable(started, FOREIGN, root, () => (handlers === 'unknown' ? undefined : handlers)).then(
     () => 'runs',
-    (error: Error) => error.message,
+    (error: unknown) => (error instanceof Error ? error.message : ''),
   );
 }
 const program = (architecture: 'native' | 'foreign'): Literal =>

@@ -3,7 +3,7 @@ import { BuildError } from '../contracts/index.ts';
 import type { BuildGraph, ExplainedBuild } from '../solver/index.ts';
 import type { BuildRow, Store } from '../store/index.ts';
 import type { BuildData, BuildSummary } from './build-data.ts';
-import { withStore } from './images.ts';
+import { withStore } from './with-store.ts';
 import type { HostOptions } from './options.ts';
 
 /** A build in the list of builds. */

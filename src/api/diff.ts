@@ -1,6 +1,6 @@
 import { compareBuilds, type ExplainedBuild, type GraphStep, type Reason, type StepRun } from '../solver/index.ts';
 import { explainedBuild, openBuild, type BuildListItem, type OpenedBuild } from './builds.ts';
-import { withStore } from './images.ts';
+import { withStore } from './with-store.ts';
 import type { HostOptions } from './options.ts';
 
 /** A value that differs; undefined where a build has none. */

@@ -1,6 +1,6 @@
 import { BuildError } from '../contracts/index.ts';
 import type { StoreUsage, UsageItem, VerifyReport } from '../store/index.ts';
-import { withStore } from './images.ts';
+import { withStore } from './with-store.ts';
 import type { HostOptions } from './options.ts';
 import { parseFilters } from './usage-words.ts';
 

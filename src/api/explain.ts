@@ -2,7 +2,7 @@ import { explainBuild, type Explanation } from '../solver/index.ts';
 import type { Store } from '../store/index.ts';
 import type { BuildRecorder } from './build-record.ts';
 import { earlierBuilds, explainedBuild, openBuild, type BuildListItem } from './builds.ts';
-import { withStore } from './images.ts';
+import { withStore } from './with-store.ts';
 import type { HostOptions } from './options.ts';
 
 /** Why the steps of a build ran. */

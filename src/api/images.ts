@@ -1,21 +1,32 @@
-import { BuildError, type Digest } from '../contracts/index.ts';
-import { familiarName, familiarString, parseReference, referenceToString } from '../image/reference.ts';
-import type { ImageConfig, Manifest } from '../image/types.ts';
-import { openStore, type ImageRow, type Store } from '../store/index.ts';
+import type { Digest } from '../contracts/index.ts';
+import { familiarName, familiarString, parseReference } from '../image/reference.ts';
+import { findImage, openImage, readManifests } from './open-image.ts';
 import type { HostOptions } from './options.ts';
+import { hostPlatform, platformText } from './platform.ts';
+import { withStore } from './with-store.ts';
+
+export { withStore } from './with-store.ts';
+
+/** Which of the platforms of an image. Default: this machine's, or the only one. */
+export interface ImageOptions extends HostOptions {
+  readonly platform?: string | undefined;
+}
 
 export interface ImageListItem {
   /** Familiar form, as `alpine` or `localhost:5000/app`. */
   readonly repository: string;
   readonly tag: string;
-  /** Digest of the configuration: docker's image ID. */
+  /** Digest of the configuration, of an index that for this machine: docker's image ID. */
   readonly id: Digest;
+  /** Of the manifest or index. */
   readonly digest: Digest;
   /** Milliseconds since the epoch. */
   readonly created: number;
-  /** Compressed bytes of the layers. */
+  /** Compressed bytes of the layers of all platforms. */
   readonly size: number;
   readonly origin: 'build' | 'pull';
+  /** As `linux/arm64`; several for an index. */
+  readonly platforms: readonly string[];
 }
 
 /** The images in the local store, newest first; pulled bases only when asked for. */
@@ -26,17 +37,22 @@ export async function listImages(
     const items: ImageListItem[] = [];
     for (const row of store.images()) {
       if (row.origin !== 'build' && options.pulled !== true) continue;
-      const manifest = await readManifest(store, row);
-      if (manifest === undefined) continue;
+      const manifests = await readManifests(store, row);
+      const own = manifests.find(({ platform }) => platform === platformText(hostPlatform())) ?? manifests[0];
+      if (own === undefined) continue;
+      const layers = new Map(
+        manifests.flatMap(({ manifest }) => manifest.layers.map(({ digest, size }) => [digest, size] as const)),
+      );
       const reference = parseReference(row.name);
       items.push({
         repository: familiarName(reference),
         tag: reference.tag ?? '<none>',
-        id: manifest.config.digest,
+        id: own.manifest.config.digest,
         digest: row.digest,
         created: row.created,
-        size: manifest.layers.reduce((sum, layer) => sum + layer.size, 0),
+        size: [...layers.values()].reduce((sum, size) => sum + size, 0),
         origin: row.origin,
+        platforms: manifests.map(({ platform }) => platform),
       });
     }
     return items.sort((a, b) => b.created - a.created);
@@ -46,10 +62,11 @@ export async function listImages(
 /** What `slipway inspect` shows of one image. Errors: `image-not-found`. */
 export async function inspectImage(
   name: string,
-  options: HostOptions = {},
+  options: ImageOptions = {},
 ): Promise<Readonly<Record<string, unknown>>> {
   return await withStore(options, async (store) => {
-    const { row, manifest, config } = await openImage(store, name);
+    const { row, digest, manifest, config } = await openImage(store, name, options.platform);
+    const platforms = (await readManifests(store, row)).map(({ platform }) => platform);
     return {
       Id: manifest.config.digest,
       RepoTags: store
@@ -58,6 +75,8 @@ export async function inspectImage(
         .map((other) => familiarString(parseReference(other.name))),
       Digest: row.digest,
       MediaType: row.mediaType,
+      // Of an index: which manifest this is, and what else there is.
+      ...(digest === row.digest ? {} : { ManifestDigest: digest, Platforms: platforms }),
       Created: config.created,
       Author: config.author,
       Architecture: config.architecture,
@@ -82,9 +101,9 @@ export interface HistoryItem {
 }
 
 /** The steps of an image, the last first. Errors: `image-not-found`. */
-export async function imageHistory(name: string, options: HostOptions = {}): Promise<readonly HistoryItem[]> {
+export async function imageHistory(name: string, options: ImageOptions = {}): Promise<readonly HistoryItem[]> {
   return await withStore(options, async (store) => {
-    const { manifest, config } = await openImage(store, name);
+    const { manifest, config } = await openImage(store, name, options.platform);
     let layer = 0;
     const items = (config.history ?? []).map((entry): HistoryItem => ({
       created: Date.parse(entry.created ?? config.created ?? '') || 0,
@@ -99,64 +118,8 @@ export async function imageHistory(name: string, options: HostOptions = {}): Pro
 /** Forgets a name; returns it normalized. Layers and cache stay for `prune`. Errors: `image-not-found`. */
 export async function removeImage(name: string, options: HostOptions = {}): Promise<string> {
   return await withStore(options, async (store) => {
-    const row = findImage(store, name);
+    const { row } = await findImage(store, name);
     store.removeImage(row.name);
     return familiarString(parseReference(row.name));
   });
-}
-
-export interface OpenedImage {
-  readonly row: ImageRow;
-  readonly manifest: Manifest;
-  readonly config: ImageConfig;
-}
-
-/** Errors: `image-not-found`, `store`. */
-export async function openImage(store: Store, name: string): Promise<OpenedImage> {
-  const row = findImage(store, name);
-  const manifest = await readManifest(store, row);
-  if (manifest === undefined)
-    throw new BuildError({
-      code: 'store',
-      message: `the manifest of ${name} is not in the store`,
-      hint: 'build it again',
-    });
-  const config = JSON.parse(Buffer.from(await store.readBlob(manifest.config.digest)).toString('utf8')) as ImageConfig;
-  return { row, manifest, config };
-}
-
-/** By name, or by a prefix of its ID (config digest) or manifest digest. */
-function findImage(store: Store, name: string): ImageRow {
-  const images = store.images();
-  const hex = /^(?:sha256:)?([0-9a-f]{6,64})$/.exec(name)?.[1];
-  const named =
-    hex === undefined || !name.startsWith('sha256:') ? store.image(referenceToString(parseReference(name))) : undefined;
-  const found = named ?? (hex === undefined ? undefined : images.find((row) => row.digest.startsWith(`sha256:${hex}`)));
-  if (found !== undefined) return found;
-  const built = images.filter((row) => row.origin === 'build').map((row) => familiarString(parseReference(row.name)));
-  throw new BuildError({
-    code: 'image-not-found',
-    message: `the local store has no image ${name}`,
-    hint:
-      built.length === 0 ? `build one with: slipway build -t ${name} .` : `there are: ${built.slice(0, 5).join(', ')}`,
-  });
-}
-
-async function readManifest(store: Store, row: ImageRow): Promise<Manifest | undefined> {
-  if (!store.hasBlob(row.digest)) return undefined;
-  const document = JSON.parse(Buffer.from(await store.readBlob(row.digest)).toString('utf8')) as Partial<Manifest> & {
-    manifests?: unknown;
-  };
-  return document.layers === undefined || document.config === undefined ? undefined : (document as Manifest);
-}
-
-/** Opens the store for one piece of work. */
-export async function withStore<T>(options: HostOptions, work: (store: Store) => Promise<T>): Promise<T> {
-  const env = options.env ?? process.env;
-  const store = await openStore({ root: options.root ?? env['SLIPWAY_ROOT'] });
-  try {
-    return await work(store);
-  } finally {
-    store.close();
-  }
 }

@@ -1,5 +1,5 @@
 import type { PruneReport, UsageItem } from '../store/index.ts';
-import { withStore } from './images.ts';
+import { withStore } from './with-store.ts';
 import type { HostOptions } from './options.ts';
 import { parseFilters, parseKeepStorage, parseProject, parseUntil } from './usage-words.ts';
 

@@ -1,11 +1,12 @@
 import { BuildError, type LayerId } from '../contracts/index.ts';
 import { createExecutor } from '../executor/index.ts';
-import type { ContainerConfig } from '../image/types.ts';
+import { snapshotOf, type ContainerConfig } from '../image/index.ts';
 import { createRegistry } from '../registry/index.ts';
 import { createSources } from '../source/index.ts';
-import { ensureDirectory } from '../worker/index.ts';
-import { openImage, withStore } from './images.ts';
+import { ensureDirectory, requireRunnable } from '../worker/index.ts';
+import { openImage } from './open-image.ts';
 import type { HostOptions } from './options.ts';
+import { withStore } from './with-store.ts';
 
 export interface RunOptions extends Omit<HostOptions, 'env'> {
   /** Replaces the image's CMD. */
@@ -16,6 +17,8 @@ export interface RunOptions extends Omit<HostOptions, 'env'> {
   readonly env?: readonly string[] | undefined;
   readonly user?: string | undefined;
   readonly workdir?: string | undefined;
+  /** Of an image of several. Default: this machine's. */
+  readonly platform?: string | undefined;
   /** Hand this terminal to the container. */
   readonly tty?: boolean | undefined;
   readonly stdin?: NodeJS.ReadableStream | undefined;
@@ -34,7 +37,7 @@ export async function runImage(name: string, options: RunOptions): Promise<numbe
   const env = options.hostEnv ?? process.env;
   const signal = options.signal ?? new AbortController().signal;
   return await withStore({ env, root: options.root }, async (store) => {
-    const { config } = await openImage(store, name);
+    const { config } = await openImage(store, name, options.platform);
     const container = config.config ?? {};
     const args = commandLine(container, options, name);
     const registry = createRegistry({ env, signal });
@@ -55,14 +58,18 @@ export async function runImage(name: string, options: RunOptions): Promise<numbe
       await Promise.all(
         ids.map(async (id) => await ensureDirectory(sources.storeLayer(id), { store, sources, executor }, signal)),
       );
+      const env = mergeEnv(container.Env ?? [], options.env ?? []);
+      const cwd = options.workdir ?? (container.WorkingDir || '/');
+      const root = snapshotOf(ids.map((id) => sources.storeLayer(id)));
+      await requireRunnable({ args, env, cwd }, config, root);
       const result = await executor.exec(
         {
           layers: ids,
           upper: store.newLayer(),
           scan: false,
           args,
-          env: mergeEnv(container.Env ?? [], options.env ?? []),
-          cwd: options.workdir ?? (container.WorkingDir || '/'),
+          env,
+          cwd,
           user: options.user ?? container.User ?? '',
           network: 'host',
           security: 'sandbox',

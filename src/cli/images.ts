@@ -1,9 +1,15 @@
 import { imageHistory, inspectImage, listImages, removeImage } from '../index.ts';
-import { usage, type Command } from './command.ts';
+import { usage, type Command, type Flag } from './command.ts';
 import { ago, humanSize, table } from './table.ts';
 
 /** Hex digits of an ID shown in tables, as docker does. */
 const SHORT_ID = 12;
+
+const PLATFORM: Flag = {
+  name: 'platform',
+  value: 'OS/ARCH',
+  help: "Of an image of several platforms (default: this machine's)",
+};
 
 export const imagesCommand: Command = {
   name: 'images',
@@ -34,13 +40,14 @@ export const imagesCommand: Command = {
 
 export const inspectCommand: Command = {
   name: 'inspect',
-  usage: 'IMAGE [IMAGE...]',
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
   summary: 'Shows what images are: digests, configuration, layers; a JSON array.',
-  flags: [],
+  flags: [PLATFORM],
   async run(parsed, io) {
     if (parsed.positionals.length === 0) throw usage(inspectCommand, 'inspect needs an image');
     const all = [];
-    for (const name of parsed.positionals) all.push(await inspectImage(name, { env: io.env }));
+    for (const name of parsed.positionals)
+      all.push(await inspectImage(name, { env: io.env, platform: parsed.text('platform') }));
     io.stdout.write(`${JSON.stringify(all, undefined, 2)}\n`);
     return 0;
   },
@@ -50,14 +57,11 @@ export const historyCommand: Command = {
   name: 'history',
   usage: '[OPTIONS] IMAGE',
   summary: 'Shows the steps that made an image, the last first, with the bytes that each added.',
-  flags: [
-    { name: 'json', help: 'As JSON' },
-    { name: 'no-trunc', help: 'Do not shorten the steps' },
-  ],
+  flags: [{ name: 'json', help: 'As JSON' }, { name: 'no-trunc', help: 'Do not shorten the steps' }, PLATFORM],
   async run(parsed, io) {
     const [name] = parsed.positionals;
     if (name === undefined) throw usage(historyCommand, 'history needs an image');
-    const entries = await imageHistory(name, { env: io.env });
+    const entries = await imageHistory(name, { env: io.env, platform: parsed.text('platform') });
     if (parsed.on('json')) {
       io.stdout.write(`${JSON.stringify(entries, undefined, 2)}\n`);
       return 0;

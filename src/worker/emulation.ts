@@ -87,8 +87,8 @@ export interface Started {
 }
 
 /**
- * Refuses a step of another platform that nothing here can run. What counts is the program, not what the platform is
- * called: images often hold programs of another machine than they say.
+ * Refuses a step of another platform that nothing here can run; one of this machine's is left alone. What counts is the
+ * program, not what the platform is called: images often hold programs of another machine than they say.
  *
  * @throws BuildError `host`
  */
@@ -98,6 +98,7 @@ export async function requireRunnable(
   root: Snapshot,
   handlers: () => readonly Handler[] | undefined = readHandlers,
 ): Promise<void> {
+  if (!isForeign(platform)) return;
   if (platform.os !== 'linux') {
     throw new BuildError({
       code: 'host',

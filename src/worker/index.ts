@@ -10,5 +10,6 @@
  */
 export { ensureDirectory } from './ops/directory.ts';
 export { resolvePath } from './ops/path.ts';
+export { requireRunnable } from './emulation.ts';
 export { createWorker } from './worker.ts';
 export type { WorkerDeps } from './types.ts';

@@ -35,7 +35,7 @@ export async function runExec(
   try {
     const { root } = prepared;
     const env = environmentOf(op, deps);
-    if (isForeign(vertex.platform)) {
+    if (vertex.platform !== undefined) {
       await requireRunnable({ args: op.meta.args, env, cwd: op.meta.cwd }, vertex.platform, root.snapshot);
     }
     const upper = deps.store.newLayer();

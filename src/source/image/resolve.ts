@@ -58,15 +58,22 @@ export async function findRegistryImage(
 
   const row = pull ? undefined : store.image(name);
   if (row !== undefined && store.hasBlob(row.digest)) {
-    const known = await openImage(row.digest, row.mediaType, name, origin, platform, deps);
+    const opened = openImage(row.digest, row.mediaType, name, origin, platform, deps);
+    if (row.origin === 'pull') return opened;
     // A local build for another machine is not what was asked for; a registry may have the right one.
-    if (row.origin === 'pull' || platformFits(known.config, platform)) return known;
+    const known = await opened.catch((error: unknown) => {
+      if (error instanceof BuildError && error.code === 'image-not-found') return undefined;
+      throw error;
+    });
+    if (known !== undefined && platformFits(known.config, platform)) return known;
   }
   const tag = reference.tag ?? 'latest';
   const descriptor = await registry.resolve(repository, tag, { signal });
   const found = await openImage(descriptor.digest, descriptor.mediaType, name, origin, platform, deps);
   const { digest, mediaType } = descriptor;
-  store.saveImage({ name, digest, mediaType, created: Date.now(), origin: 'pull' });
+  // What was built under the name stays under it.
+  if (store.image(name)?.origin !== 'build')
+    store.saveImage({ name, digest, mediaType, created: Date.now(), origin: 'pull' });
   return found;
 }
 

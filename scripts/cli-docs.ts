@@ -1,6 +1,7 @@
 /** Writes docs/cli.md from the tables of flags; `--check` only says whether it is up to date. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { help, type Command } from '../src/cli/command.ts';
+import { attestCommand } from '../src/cli/attest.ts';
 import { buildCommand } from '../src/cli/build.ts';
 import { builderCommand } from '../src/cli/builder.ts';
 import { checkCommand } from '../src/cli/check.ts';
@@ -19,6 +20,7 @@ const COMMANDS: readonly Command[] = [
   imagesCommand,
   inspectCommand,
   historyCommand,
+  attestCommand,
   runCommand,
   rmiCommand,
   duCommand,

@@ -31,6 +31,8 @@ export { explanationText, reasonText } from './solver/index.ts';
 export type { BuildGraph, Explanation, GraphStep, Reason, StepRun } from './solver/index.ts';
 export { imageHistory, inspectImage, listImages, removeImage } from './api/images.ts';
 export type { HistoryItem, ImageListItem } from './api/images.ts';
+export { showAttestations } from './api/attest/show.ts';
+export type { ShownAttestation } from './api/attest/show.ts';
 export { lock } from './api/lock.ts';
 export type { LockChange, LockOptions } from './api/lock.ts';
 export { diskUsage, storeProblems, verifyStore } from './api/du.ts';

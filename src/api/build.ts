@@ -36,7 +36,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     const carry = async (session: Session): Promise<BuildResult> => {
       let failure: unknown;
       try {
-        return { ...(await carryOut(observed, { outputs, cacheWords, attestations }, session, recorder)), id: recorder.id };
+        return {
+          ...(await carryOut(observed, { outputs, cacheWords, attestations }, session, recorder)),
+          id: recorder.id,
+        };
       } catch (error) {
         failure = error;
         throw error;

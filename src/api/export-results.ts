@@ -14,12 +14,14 @@ export async function openExporters(
   destinations: readonly OutputSpec[],
   options: BuildOptions,
   { store, registry, platforms }: Pick<Session, 'store' | 'registry' | 'platforms'>,
+  attests = false,
 ): Promise<readonly Exporter[]> {
   const stdout = options.stdout ?? process.stdout;
   const names = options.tags ?? [];
   const exporters: Exporter[] = [];
   for (const spec of destinations) {
-    exporters.push(await createExporter(spec, { store, registry, stdout, names, platforms, cwd: cwdOf(options) }));
+    const surroundings = { store, registry, stdout, names, platforms, attests, cwd: cwdOf(options) };
+    exporters.push(await createExporter(spec, surroundings));
   }
   return exporters;
 }

@@ -40,6 +40,12 @@ export interface BuildOptions extends HostOptions {
    * SLIPWAY_ENGINE and `slipway builder use` say, else this machine.
    */
   readonly builder?: string | undefined;
+  /** SLSA provenance beside the image: true, or `mode=min|max[,builder-id=URL]`. Default: none. */
+  readonly provenance?: boolean | string | undefined;
+  /** A list of what is in the image beside it, as SPDX. Default: none. */
+  readonly sbom?: boolean | string | undefined;
+  /** `type=provenance,mode=max`, `type=sbom`: the same in other words. */
+  readonly attest?: readonly string[] | undefined;
   /** Read nothing but what `slipway.lock` pins. */
   readonly frozen?: boolean | undefined;
   /** `os/arch[/variant]`, several with commas or as a list: then the image is an index. Default: this machine's. */

@@ -6,6 +6,10 @@ import { formatError } from './print-error.ts';
 /** Command modules are loaded when they are asked for: a build pays for nothing else. */
 const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Promise<Command> }>> = {
   build: { summary: 'Build an image from a Dockerfile', load: async () => (await import('./build.ts')).buildCommand },
+  attest: {
+    summary: 'Show what is said of an image beside it',
+    load: async () => (await import('./attest.ts')).attestCommand,
+  },
   check: {
     summary: 'Check a Dockerfile without building it',
     load: async () => (await import('./check.ts')).checkCommand,

@@ -1,0 +1,85 @@
+import { cpus, totalmem } from 'node:os';
+import { statfsSync } from 'node:fs';
+import { release } from 'node:os';
+import type { CaseResult, Spread, ToolResult } from './runner.ts';
+import type { Tool, ToolId } from './types.ts';
+
+/** All that a bench found; the JSON that it writes. */
+export interface Report {
+  readonly date: string;
+  readonly machine: string;
+  readonly tools: Partial<Record<ToolId, string>>;
+  readonly workloads: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly cases: readonly CaseResult[];
+  }[];
+}
+
+export function machine(dir: string): string {
+  const fileSystems: Readonly<Record<number, string>> = { 0xef53: 'ext4', 0x58465342: 'xfs', 0x9123683e: 'btrfs' };
+  const type = fileSystems[statfsSync(dir).type] ?? 'another file system';
+  return `${cpus().length} cores (${cpus()[0]?.model ?? '?'}), ${Math.round(totalmem() / 2 ** 30)} GiB, ${type}, Linux ${release()}`;
+}
+
+export function versions(tools: readonly Tool[]): Report['tools'] {
+  return Object.fromEntries(tools.map(({ id, version }) => [id, version]));
+}
+
+/** Slipway's median over the best peer's. */
+export function ratio({ tools }: CaseResult): number | undefined {
+  const own = tools.slipway?.seconds.median;
+  const peers = [tools.buildkit, tools.buildah].map((tool) => tool?.seconds.median).filter((s) => s !== undefined);
+  return own === undefined || peers.length === 0 ? undefined : own / Math.min(...peers);
+}
+
+/** The table of docs/performance.md. */
+export function markdown(report: Report): string {
+  const lines = [
+    `Measured on ${report.date}: ${report.machine}.`,
+    ...Object.values(report.tools).map((version) => `- ${version.split('\n')[0]}`),
+    '',
+    '| workload | Slipway | BuildKit | buildah | Slipway / best peer | target | floor |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+  ];
+  for (const { id, title, cases } of report.workloads) {
+    for (const test of cases) {
+      const { tools, floors, target, without } = test;
+      const cell = (tool: ToolId) => (without?.[tool] === undefined ? toolCell(tools[tool]) : `(${without[tool]})`);
+      const own = ratio(test);
+      const met = own === undefined || target === undefined ? '' : own <= target ? '' : ' **missed**';
+      lines.push(
+        `| ${[
+          `${id} ${title}: ${test.name}`,
+          cell('slipway'),
+          cell('buildkit'),
+          cell('buildah'),
+          own === undefined ? '' : `${own.toFixed(2)}${met}`,
+          target === undefined ? '' : `<= ${target}`,
+          floors.map(({ name, seconds }) => `${seconds.median.toPrecision(2)} s ${name}`).join('; '),
+        ].join(' | ')} |`,
+      );
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function toolCell(result: ToolResult | undefined): string {
+  if (result === undefined) return '';
+  const { seconds, peakBytes, outputBytes, traffic } = result;
+  return [
+    spread(seconds),
+    ...(peakBytes === undefined ? [] : [`${Math.round(peakBytes / 2 ** 20)} MiB`]),
+    ...(outputBytes === undefined ? [] : [`wrote ${megabytes(outputBytes)}`]),
+    ...(traffic === undefined ? [] : [`pulled ${megabytes(traffic.pulled)}, pushed ${megabytes(traffic.pushed)}`]),
+  ].join('; ');
+}
+
+function spread({ median, min, max }: Spread): string {
+  const show = (seconds: number) => (seconds < 1 ? seconds.toFixed(3) : seconds.toFixed(2));
+  return `${show(median)} s (${show(min)}-${show(max)})`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 0)} MB`;
+}

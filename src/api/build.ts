@@ -81,13 +81,17 @@ async function carryOut(
   events({ type: 'engine', engine: 'embedded', detail: store.root });
   const cache = await openCache(cacheWords, session);
   const engine = createEngine({ store, worker, trace: recorder.trace, remote: cache.remote });
-  const solved = await solveAll(engine, frontends, {
+  const solveOptions = {
     signal,
     events,
-    noCache: options.noCache === true ? 'all' : new Set<never>(),
+    noCache: options.noCache === true ? ('all' as const) : new Set<never>(),
     maxParallelRuns: options.maxParallelRuns,
     treesOnly: destinations.length === 0 && !cache.writes,
-  });
+  };
+  const solved = await cache.solve(
+    async () => await solveAll(engine, frontends, solveOptions),
+    destinations.some(({ type }) => type !== 'image' && type !== 'cacheonly'),
+  );
   const inlined = await Promise.all(solved.map(async (result) => await cache.inline(result)));
   const attestor = await attestations?.attestor(read.inputs);
   const inputs = solved.flatMap((result, i): readonly ExportInput[] => {

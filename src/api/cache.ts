@@ -1,9 +1,10 @@
-import { BuildError, type SolveResult } from '../contracts/index.ts';
+import { BuildError, type Snapshot, type SolveResult } from '../contracts/index.ts';
 import { loadCacheExport, type CachedBuild, type CacheTarget } from '../export/index.ts';
 import { parseReference, repositoryName } from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
 import type { RemoteRecords } from '../solver/index.ts';
 import { createCacheImports, type CacheImport } from '../source/index.ts';
+import type { Store } from '../store/index.ts';
 import { parseCacheFrom, parseCacheTo } from './cache-words.ts';
 import type { BuildOptions } from './options.ts';
 import { cwdOf } from './inputs.ts';
@@ -28,6 +29,12 @@ export interface BuildCache {
   readonly remote: RemoteRecords | undefined;
   /** Whether somebody wants the bytes of the result for a cache. */
   readonly writes: boolean;
+  /**
+   * Solves, and again without them when layers of caches turn out to be damaged or gone: a cache never fails a build.
+   *
+   * @param needsBytes Whether the bytes of the result are wanted here.
+   */
+  solve(solve: () => Promise<readonly SolveResult[]>, needsBytes: boolean): Promise<readonly SolveResult[]>;
   /** Fields for the config of an image that carries its own cache; empty when nobody asked. */
   inline(solved: SolveResult): Promise<Readonly<Record<string, unknown>>>;
   /**
@@ -80,6 +87,20 @@ export async function openCache(
   return {
     remote: from.length === 0 ? undefined : imports,
     writes: targets.length > 0,
+    async solve(solve, needsBytes) {
+      for (;;) {
+        const broken = sources.brokenLayers;
+        try {
+          const solved = await solve();
+          if (needsBytes) for (const { snapshot } of solved) await fetchRemote(snapshot, store);
+          return solved;
+        } catch (error) {
+          if (!(error instanceof BuildError) || signal.aborted || sources.brokenLayers === broken) throw error;
+          const message = `a layer from a cache cannot be used, its step runs instead: ${error.message}`;
+          events({ type: 'warning', message, hint: error.hint });
+        }
+      }
+    },
     async inline(solved) {
       if (!inlined) return {};
       const { inlineCache } = await loadCacheExport();
@@ -97,6 +118,15 @@ export async function openCache(
       return written;
     },
   };
+}
+
+/** Layers whose bytes are somewhere else. */
+async function fetchRemote({ layers }: Snapshot, store: Store): Promise<void> {
+  const absent = layers.filter(({ id }) => {
+    const row = store.layer(id);
+    return row !== undefined && !row.hasDir && row.blobs.length > 0 && !row.blobs.some(({ local }) => local);
+  });
+  await Promise.all(absent.map(async (layer) => await layer.blob()));
 }
 
 /** Where blobs of an image with these names may be. */

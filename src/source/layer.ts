@@ -16,6 +16,8 @@ import type { FileHasher } from './local/hash-files.ts';
 
 export interface LayerDeps extends BlobDeps {
   readonly hasher: FileHasher;
+  /** A layer's blob could not be had, or was not what it should be. */
+  readonly failed: (id: LayerId) => void;
 }
 
 const NO_BYTES: ContentLocation = { kind: 'bytes', data: new Uint8Array(0) };
@@ -32,8 +34,17 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
 
   const row = (): LayerRow => rowOf(id, deps);
 
+  const ingest = async (): Promise<BlobRow> => {
+    try {
+      return await deps.track(ingestBlob(id, deps));
+    } catch (error) {
+      deps.failed(id);
+      throw error;
+    }
+  };
+
   async function readTree(): Promise<Tree> {
-    if (!row().hasTree) await deps.track(ingestBlob(id, deps));
+    if (!row().hasTree) await ingest();
     return store.readTree(id);
   }
 
@@ -41,7 +52,7 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
   async function readBlob(): Promise<BlobRow | undefined> {
     const { blobs } = row();
     const ready = blobs.find((candidate) => isTrusted(candidate, deps));
-    return ready ?? (blobs.length === 0 ? undefined : deps.track(ingestBlob(id, deps)));
+    return ready ?? (blobs.length === 0 ? undefined : ingest());
   }
 
   const trustedBlob = (): Promise<BlobRow | undefined> => (blob ??= forgetful(readBlob(), () => (blob = undefined)));

@@ -1,6 +1,6 @@
 import { BuildError, isDigest } from '../contracts/index.ts';
 import type { BuildEvent, Digest, Layer, LayerId, SourceLocation, WorkContext } from '../contracts/index.ts';
-import { chainId, digestOf, referenceToString, snapshotOf } from '../image/index.ts';
+import { chainId, digestOf, isBaseLayer, referenceToString, snapshotOf } from '../image/index.ts';
 import type { GitDeps } from './git/source.ts';
 import type { Download, HttpDeps } from './http.ts';
 import { createStoreLayer } from './layer.ts';
@@ -44,12 +44,22 @@ export function createSources(options: SourcesOptions): Sources {
   /** The source vertex under which a layer's progress is shown. */
   const shownUnder = new Map<LayerId, Digest>();
 
+  /** By layer of a cache: whether its bytes can still be had. */
+  const reachable = new Map<LayerId, Promise<boolean>>();
+  let brokenLayers = 0;
+
   const layerDeps: LayerDeps = {
     store,
     registry,
     hasher,
     signal,
     track,
+    failed(id) {
+      const row = store.layer(id);
+      if (row === undefined || isBaseLayer(row, store)) return;
+      reachable.set(id, Promise.resolve(false));
+      brokenLayers++;
+    },
     progress(id, digest, size) {
       const vertex = shownUnder.get(id);
       return vertex === undefined ? SILENT : reportLayer(events, vertex, digest, size);
@@ -168,9 +178,6 @@ export function createSources(options: SourcesOptions): Sources {
     return { key, layer };
   }
 
-  /** By layer of a cache: whether its bytes can still be had. */
-  const reachable = new Map<LayerId, Promise<boolean>>();
-
   /** The row of a layer that one of the images of this build has. */
   async function imageLayer(diffId: Digest): Promise<LayerId | undefined> {
     for (const asked of images.values()) {
@@ -258,8 +265,12 @@ export function createSources(options: SourcesOptions): Sources {
       if (base !== undefined || blob === undefined) return base;
       const id = cachedLayerRow(diffId, blob, created, origin, { store });
       // The manifest that was read just now holds it.
-      reachable.set(id, Promise.resolve(true));
+      if (!reachable.has(id)) reachable.set(id, Promise.resolve(true));
       return id;
+    },
+
+    get brokenLayers() {
+      return brokenLayers;
     },
 
     isReachable(row) {

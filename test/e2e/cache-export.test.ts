@@ -300,6 +300,28 @@ it('builds again what a cache offered and the registry has removed since', async
   expect((await second.run('run', 'x', 'cat', '/b.txt', '/c.txt')).stdout).toBe('a\nc\n');
 });
 
+it.each(['oci', 'local'])('runs a step whose layer in the cache is not what it should be (%s)', async (type) => {
+  const directory = join(bench.dir, `damaged-cache-${type}`);
+  const context = bench.context('damaged', files());
+  await machine().build('--cache-to', `type=local,dest=${directory},mode=max`, context);
+  const blobs = join(directory, 'blobs/sha256');
+  for (const name of readdirSync(blobs)) {
+    const data = readFileSync(join(blobs, name));
+    if (data[0] === 0x1f) writeFileSync(join(blobs, name), data.fill(0, data.length - 9));
+  }
+  const out = join(bench.dir, `damaged-out-${type}`);
+  const result = await machine().build(
+    '-o',
+    `type=${type},dest=${out}`,
+    '--cache-from',
+    `type=local,src=${directory}`,
+    context,
+  );
+  expect(result).toMatchObject({ code: 0 });
+  expect(result.stderr).toContain('a layer from a cache cannot be used');
+  if (type === 'local') expect(readFileSync(join(out, 'b.txt'), 'utf8')).toBe('a\n');
+});
+
 it('tells nobody what a step was', async () => {
   const directory = join(bench.dir, 'discreet-cache');
   const context = bench.context('discreet', { Dockerfile: 'FROM busybox\nARG TOKEN\nRUN true $TOKEN\n' });

@@ -40,13 +40,14 @@ afterAll(async () => {
 
 const build = async (...args: readonly string[]) =>
   await bench.run(['build', '--mirror', mirror, '--progress', 'plain', ...args]);
-const inspect = (
-  name: string,
-  ...flags: readonly string[]
-): { Digest: string; Architecture: string; Layers: string[] } =>
-  JSON.parse(
-    execFileSync('skopeo', [...flags, 'inspect', '--tls-verify=false', `docker://${name}`], { encoding: 'utf8' }),
-  );
+interface Inspected {
+  readonly Digest: string;
+  readonly Architecture: string;
+}
+const inspect = (name: string, ...flags: readonly string[]): Inspected => {
+  const args = [...flags, 'inspect', '--tls-verify=false', `docker://${name}`];
+  return JSON.parse(execFileSync('skopeo', args, { encoding: 'utf8' })) as Inspected;
+};
 
 const CROSS = `FROM --platform=$BUILDPLATFORM busybox AS vendor
 RUN cat /proc/sys/kernel/random/uuid > /vendor

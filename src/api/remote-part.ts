@@ -20,6 +20,8 @@ import { isRemoteContext } from './contexts.ts';
 import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
 import type { BuildOptions } from './options.ts';
 import { hostPlatform } from './platform.ts';
+import { planForDocker } from './remote-docker.ts';
+import { explainMissing } from './remote-missing.ts';
 import type { RemoteRecord } from './remote-record.ts';
 import { parseSsh, type parseSecrets } from './secrets.ts';
 
@@ -77,9 +79,11 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
       return directory;
     },
   };
+  const endpoint = parseEndpoint(node.url, env);
+  const plan = await planForDocker(endpoint, part.outputs, { env, signal, events });
   let inputs: Inputs | undefined;
   const engine = createRemoteEngine({
-    endpoint: parseEndpoint(node.url, env),
+    endpoint,
     name: builder.from === 'host' ? undefined : node.name,
     routeKey: routeKey(options),
     env,
@@ -90,7 +94,7 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
     contextKey: `${hostname()} ${routeKey(options)}`,
     secrets,
     ssh: parseSsh(options.ssh ?? [], env),
-    outputs: part.outputs,
+    outputs: plan.outputs,
     stdout: options.stdout ?? process.stdout,
     cache: parseCacheOptions(options.cacheFrom ?? [], options.cacheTo ?? [], { env, cwd: cwdOf(options) }),
     entitlements: () => (wantsHostNetwork(options, inputs) ? ['network.host'] : []),
@@ -101,7 +105,7 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
   try {
     // What is on this machine is read before anybody is called; what only the daemon can read, through it.
     if (isHere(options)) inputs = await readInputs(options, { ...rooms, ...NO_DAEMON });
-    return await engine.build(async (daemon) => {
+    const result = await engine.build(async (daemon) => {
       inputs ??= await readInputs(options, {
         ...rooms,
         takeTar: async (stream) => await Promise.resolve(daemon.offerUpload(stream)),
@@ -112,6 +116,10 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
       });
       return await convert(inputs, daemon, build, part.platforms);
     });
+    await plan.finish();
+    return result;
+  } catch (error) {
+    throw await explainMissing(error, { vertices: build.record.vertices(), contexts });
   } finally {
     await engine.close();
     for (const directory of temporary) await rm(directory, { recursive: true, force: true });

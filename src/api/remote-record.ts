@@ -19,6 +19,8 @@ export interface RemoteRecord {
   readonly directories: Map<string, ContextDirectory>;
   /** A graph of the build. */
   graph(frontend: FrontendResult): void;
+  /** Of all graphs so far, each once. */
+  vertices(): readonly Vertex[];
   /** Writes it. Never throws: a record is not worth a build. */
   close(failure: unknown): Promise<void>;
 }
@@ -43,6 +45,7 @@ export async function openRemoteRecord(options: BuildOptions): Promise<RemoteRec
       recorder.graph(frontend);
       for (const vertex of frontend.definition.vertices) vertices.set(vertex.digest, vertex);
     },
+    vertices: () => [...vertices.values()],
     async close(failure) {
       // Records live in the state directory, which is made for Linux.
       if (process.platform !== 'linux') return;

@@ -326,8 +326,8 @@ class RemoteBuild {
   #explain(error: unknown): unknown {
     const { signal } = this.#options;
     if (this.#ours !== undefined && !signal.aborted) return this.#ours;
-    const locate = (vertex: string) => this.#reader.locate(vertex);
-    return toBuildError(error, { where: this.#daemon.where, signal, files: [...this.#files], locate });
+    const failedStep: StatusReader['failedStep'] = (message, digest) => this.#reader.failedStep(message, digest);
+    return toBuildError(error, { where: this.#daemon.where, signal, files: [...this.#files], failedStep });
   }
 }
 

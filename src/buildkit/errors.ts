@@ -4,6 +4,7 @@ import type { BuildErrorInit, SourceFile, SourceLocation, SourceRange } from '..
 import { decode } from '../llb/index.ts';
 import { RpcStatus } from './gen/control.ts';
 import { GrpcError, STATUS } from './grpc/status.ts';
+import type { StatusReader } from './status.ts';
 
 /** An error of the daemon or of the way to it. */
 export function builderError(
@@ -32,8 +33,8 @@ export interface ErrorSurroundings {
   readonly signal?: AbortSignal | undefined;
   /** The files of the graph: the daemon sends them back in full, ours are the same objects as everywhere else. */
   readonly files?: readonly SourceFile[] | undefined;
-  /** Where the vertex stands that the daemon calls so. */
-  readonly locate?: ((vertex: string) => SourceLocation | undefined) | undefined;
+  /** The step that failed with this message, under the daemon's name for it where that is known. */
+  readonly failedStep?: StatusReader['failedStep'] | undefined;
 }
 
 /** Typed details of BuildKit's errors (solver/errdefs, as JSON): those that say something to a user. */
@@ -41,6 +42,8 @@ interface Details {
   readonly location: SourceLocation | undefined;
   readonly exitCode: number | undefined;
   readonly isExec: boolean;
+  /** The daemon's digest of the vertex that failed. */
+  readonly vertex: string | undefined;
 }
 
 /** @returns the error itself when it is one of ours already */
@@ -55,13 +58,17 @@ export function toBuildError(error: unknown, surroundings: ErrorSurroundings): u
   if (signal?.aborted === true || (error.code === STATUS.cancelled && details.location === undefined)) {
     return new BuildError({ code: 'cancelled', message: 'stopped', cause: error });
   }
-  const { location } = details;
+  const step = surroundings.failedStep?.(message, details.vertex);
+  // Ours knows best: the daemon's source map goes by digests that it has made anew.
+  const location = step?.vertex.metadata.location ?? details.location;
   const exit = details.exitCode ?? exitCodeIn(message);
-  if (exit !== undefined && (details.isExec || /did not complete successfully/.test(message))) {
+  if (exit !== undefined && (details.isExec || /did not complete successfully|executor failed running/.test(message))) {
     return new BuildError({
       code: 'run-failed',
       message: runMessage(message, exit),
       exitCode: exit,
+      detail: step?.output,
+      hint: runHint(exit),
       location,
       cause: error,
     });
@@ -74,10 +81,21 @@ export function toBuildError(error: unknown, surroundings: ErrorSurroundings): u
       cause: error,
     });
   }
+  const secret = /secret (\S+?):? not found/.exec(message)?.[1];
+  if (secret !== undefined) {
+    return new BuildError({
+      code: 'usage',
+      message: `secret ${secret}: not found`,
+      hint: `give it with --secret id=${secret},src=FILE or --secret id=${secret},env=NAME`,
+      location,
+      cause: error,
+    });
+  }
   return new BuildError({ code, message: plain(message), hint: hintOf(code, message, where), location, cause: error });
 }
 
-function readDetails(bytes: Uint8Array | undefined, { files = [], locate }: ErrorSurroundings): Details {
+function readDetails(bytes: Uint8Array | undefined, { files = [] }: ErrorSurroundings): Details {
+  let vertex: string | undefined;
   let location: SourceLocation | undefined;
   let exitCode: number | undefined;
   let isExec = false;
@@ -88,15 +106,14 @@ function readDetails(bytes: Uint8Array | undefined, { files = [], locate }: Erro
     if (name.endsWith('.Source')) location ??= locationOf(json, files);
     else if (name.endsWith('.Vertex')) {
       const digest = field(json, 'digest');
-      // Ours knows best: the daemon's source map goes by digests that it has made anew.
-      if (typeof digest === 'string') location = locate?.(digest) ?? location;
+      if (typeof digest === 'string') vertex = digest;
     } else if (name.endsWith('.ExitMessage')) {
       isExec = true;
       const code = field(json, 'Code') ?? field(json, 'code');
       if (typeof code === 'number') exitCode = code;
     }
   }
-  return { location, exitCode, isExec };
+  return { location, exitCode, isExec, vertex };
 }
 
 function anys(
@@ -158,8 +175,17 @@ function exitCodeIn(message: string): number | undefined {
 /** `process "/bin/sh -c exit 3" did not complete successfully: exit code: 3`, whatever was wrapped around it. */
 function runMessage(message: string, exitCode: number): string {
   const process = /process "((?:[^"\\]|\\.)*)" did not complete/.exec(message)?.[1];
-  const what = process === undefined ? 'a step' : process.replaceAll('\\"', '"').replaceAll('\\\\', '\\');
+  // Until BuildKit 0.9.
+  const old = /executor failed running \[(.*)\]: /s.exec(message)?.[1];
+  const what = process?.replaceAll('\\"', '"').replaceAll('\\\\', '\\') ?? old ?? 'a step';
   return `process "${what}" did not complete successfully: exit code: ${exitCode}`;
+}
+
+function runHint(exitCode: number): string | undefined {
+  if (exitCode === 127) return 'a program was not found: is it installed in this stage, and on its PATH?';
+  if (exitCode === 126) return 'a file cannot be executed: check its mode (chmod +x) and its interpreter';
+  if (exitCode === 137) return 'it was killed (SIGKILL), often for lack of memory';
+  return undefined;
 }
 
 /** Go wraps errors in front; the last ones say what is wrong, and so do the first: only our own layers go. */
@@ -169,9 +195,9 @@ function plain(message: string): string {
 
 function codeOf(grpc: number, message: string): BuildError['code'] {
   if (/no space left on device|disk quota exceeded/i.test(message)) return 'disk-full';
-  if (/"[^"]*": not found|failed to calculate checksum|no such file or directory/.test(message))
+  if (/"[^"]*":? not found|failed to calculate checksum|no such file or directory/.test(message))
     return 'source-missing';
-  if (/secret [^:]*: not found|could not parse ssh|unset ssh forward key|no ssh handler/i.test(message)) return 'usage';
+  if (/could not parse ssh|unset ssh forward key|no ssh handler/i.test(message)) return 'usage';
   if (
     /(?:pull access denied|insufficient_scope|authorization failed|unauthorized|401 Unauthorized|403 Forbidden)/i.test(
       message,
@@ -180,7 +206,7 @@ function codeOf(grpc: number, message: string): BuildError['code'] {
     return 'auth';
   if (/failed to resolve source metadata|failed to resolve|manifest unknown/i.test(message))
     return /not found/i.test(message) ? 'image-not-found' : 'registry';
-  if (/not allowed|entitlement/i.test(message)) return 'unsupported';
+  if (/not allowed|entitlement|exporter "[^"]*" could not be found/i.test(message)) return 'unsupported';
   if (grpc === STATUS.unavailable) return 'builder';
   if (grpc === STATUS.unimplemented) return 'unsupported';
   return 'builder';
@@ -191,8 +217,10 @@ function hintOf(code: BuildError['code'], message: string, where: string): strin
     case 'disk-full':
       return `the disk of ${where} is full: free some space there (slipway builder prune)`;
     case 'usage':
-      return /ssh/i.test(message) ? 'give it with --ssh default' : 'give it with --secret id=ID,src=FILE';
+      return 'give it with --ssh default';
     case 'unsupported':
+      if (/exporter/.test(message))
+        return "Docker's classic image store has the outputs image, local and tar only; switch on its containerd image store, or use another BuildKit";
       return /entitlement|not allowed/.test(message) ? `${where} does not allow it` : undefined;
     default:
       return undefined;

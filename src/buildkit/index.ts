@@ -25,5 +25,6 @@ export type { RemoteOutput } from './outputs.ts';
 export { probeNode } from './probe.ts';
 export type { NodeToProbe, ProbedNode } from './probe.ts';
 export type { RemoteFrontend } from './resolve.ts';
+export { hasContainerdStore, pushImage } from './transport/docker-api.ts';
 export { DEFAULT_SOCKET, endpointText, parseEndpoint } from './transport/endpoint.ts';
 export type { Endpoint } from './transport/endpoint.ts';

@@ -74,7 +74,8 @@ export function createResolver({ channel, call, layoutStore, where, pull }: Reso
         return await answer;
       } catch (error) {
         const known = toBuildError(error, { where, signal: call.signal });
-        throw known instanceof BuildError ? imageError(known, ref).at(location) : known;
+        if (!(known instanceof BuildError)) throw known;
+        throw (kind === 'docker-image' ? imageError(known, ref) : known).at(location);
       }
     },
   };

@@ -1,6 +1,6 @@
 /** A daemon's status as our events. */
 import { isDigest } from '../contracts/index.ts';
-import type { BuildEvent, BuildEventSink, Digest, SourceLocation } from '../contracts/index.ts';
+import type { BuildEvent, BuildEventSink, Digest } from '../contracts/index.ts';
 import { daemonDigests } from '../llb/index.ts';
 import type { Rewritten, Vertex } from '../llb/index.ts';
 import type { PbStatusResponse, PbTimestamp } from './gen/control.ts';
@@ -10,13 +10,29 @@ export interface StatusReader {
   /** Vertices of this graph are shown as ours: digest, place in the file. */
   learn(rewritten: Rewritten, originals: ReadonlyMap<Digest, Vertex>): void;
   read(status: PbStatusResponse): void;
-  /** Where the vertex stands that the daemon calls so. */
-  locate(digest: string): SourceLocation | undefined;
+  /**
+   * The step that failed with this message.
+   *
+   * @param digest What the daemon calls its vertex; old ones do not say.
+   */
+  failedStep(message: string, digest: string | undefined): FailedStep | undefined;
 }
+
+export interface FailedStep {
+  readonly vertex: Vertex;
+  /** The last lines of its output. */
+  readonly output: readonly string[];
+}
+
+/** Of the output of each step that runs, the end is kept for the error that it may end in. Bytes; lines. */
+const OUTPUT_KEPT = 16 << 10;
+const LINES_SHOWN = 20;
 
 export function createStatusReader(events: BuildEventSink): StatusReader {
   /** What the daemon calls a vertex to the vertex of our graph. */
   const known = new Map<string, Vertex>();
+  const failures: { readonly error: string; readonly digest: string }[] = [];
+  const outputs = new Map<string, Buffer>();
   const ours = (digest: string): Digest =>
     known.get(digest)?.digest ?? (isDigest(digest) ? digest : `sha256:${digest}`);
 
@@ -29,10 +45,20 @@ export function createStatusReader(events: BuildEventSink): StatusReader {
       for (const [daemon, adapted] of daemonDigests(definition)) add(daemon, adapted);
       for (const { digest } of definition.vertices) add(digest, digest);
     },
-    locate: (digest) => known.get(digest)?.metadata.location,
+    failedStep(message, digest) {
+      const id = digest ?? failures.find(({ error }) => message.includes(error))?.digest ?? '';
+      const vertex = known.get(id);
+      if (vertex === undefined) return undefined;
+      const lines = (outputs.get(id) ?? Buffer.alloc(0)).toString('utf8').split('\n');
+      if (lines.at(-1) === '') lines.pop();
+      return { vertex, output: lines.slice(-LINES_SHOWN) };
+    },
     read({ vertexes = [], statuses = [], logs = [], warnings = [] }) {
       for (const vertex of vertexes) {
         const digest = vertex.digest ?? '';
+        const location = known.get(digest)?.metadata.location;
+        if (vertex.error && known.has(digest)) failures.push({ error: vertex.error, digest });
+        if (vertex.completed !== undefined && !vertex.error) outputs.delete(digest);
         events({
           type: 'vertex',
           digest: ours(digest),
@@ -42,7 +68,7 @@ export function createStatusReader(events: BuildEventSink): StatusReader {
           completed: time(vertex.completed),
           cached: vertex.cached === true,
           error: vertex.error === '' ? undefined : vertex.error,
-          location: known.get(digest)?.metadata.location,
+          location,
         });
       }
       for (const status of statuses) {
@@ -59,6 +85,9 @@ export function createStatusReader(events: BuildEventSink): StatusReader {
         });
       }
       for (const log of logs) {
+        const id = log.vertex ?? '';
+        const kept = Buffer.concat([outputs.get(id) ?? Buffer.alloc(0), log.msg ?? new Uint8Array()]);
+        outputs.set(id, kept.subarray(-OUTPUT_KEPT));
         events({
           type: 'log',
           vertex: ours(log.vertex ?? ''),

@@ -11,6 +11,7 @@
 export * from './types.ts';
 export { createCredentialBroker } from './broker.ts';
 export type { CredentialBroker } from './broker.ts';
+export type { Credentials } from './credentials.ts';
 export { createRegistry } from './registry.ts';
 export { parseMirrors } from './endpoints.ts';
 export { login, logout } from './login.ts';

@@ -9,6 +9,7 @@
  * its messages (`executor/`).
  */
 export { ensureDirectory } from './ops/directory.ts';
+export { sourceMissing } from './ops/missing.ts';
 export { resolvePath } from './ops/path.ts';
 export { requireRunnable } from './emulation.ts';
 export { createWorker } from './worker.ts';

@@ -179,7 +179,7 @@ async function upgrade(
   });
 }
 
-async function dialDockerHost(
+export async function dialDockerHost(
   { host, tls }: Extract<Endpoint, { kind: 'docker' }>,
   options: DialOptions,
 ): Promise<Duplex> {

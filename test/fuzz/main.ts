@@ -1,0 +1,26 @@
+/** Fuzzes for as long as it is told: `node test/fuzz/main.ts [--seconds 60] [--seed N] [--edits 6]`. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { busyboxLayout } from '../support/base-image.ts';
+import { fuzzOnce } from './cached-equals-uncached.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    edits: { type: 'string', default: '6' },
+  },
+});
+const dir = mkdtempSync('/var/tmp/slipway-fuzz-');
+const base = `oci-layout://${busyboxLayout(dir)}`;
+const until = Date.now() + Number(values.seconds) * 1000;
+let seed = Number(values.seed);
+let done = 0;
+try {
+  for (; Date.now() < until; seed++, done++) await fuzzOnce({ dir, base, seed, edits: Number(values.edits) });
+  process.stdout.write(
+    `${done} projects, seeds ${values.seed} to ${seed - 1}: cached and uncached builds gave the same images\n`,
+  );
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}

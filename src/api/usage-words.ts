@@ -86,6 +86,9 @@ const FIELDS: Readonly<Record<string, (item: UsageItem) => string>> = {
   private: ({ shared }) => String(!shared),
 };
 
+/** Without a value, they ask for true. */
+const SWITCHES: ReadonlySet<string> = new Set(['inuse', 'shared', 'private']);
+
 export interface UsageFilter {
   readonly matches: (item: UsageItem) => boolean;
   /** False when there is nothing but `until`. */
@@ -111,7 +114,7 @@ export function parseFilters(words: readonly string[], now: number): UsageFilter
       continue;
     }
     const field = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
-    if (field === undefined) {
+    if (field === undefined || (operator === '' && !SWITCHES.has(key))) {
       throw new BuildError({
         code: 'usage',
         message: `"${word}" is no filter`,

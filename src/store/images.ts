@@ -10,16 +10,21 @@ const TOUCH = 'UPDATE image SET used = :used WHERE name = :name';
 
 /** The image part of the store. Names are rare: each write is a batch of its own. */
 export function createImages(db: Database): Pick<Store, 'images' | 'image' | 'saveImage' | 'removeImage'> {
+  function image(name: string): ImageRow | undefined {
+    const row = db.get('SELECT * FROM image WHERE name = ?', name);
+    if (row === undefined) return undefined;
+    if (isStale(row['used'])) db.writeLater(TOUCH, { name, used: Date.now() });
+    return imageOf(row);
+  }
+
   return {
     images: () => db.all('SELECT * FROM image ORDER BY created DESC, name').map(imageOf),
-    image(name) {
-      const row = db.get('SELECT * FROM image WHERE name = ?', name);
-      if (row === undefined) return undefined;
-      if (isStale(row['used'])) db.writeLater(TOUCH, { name, used: Date.now() });
-      return imageOf(row);
-    },
+    image,
     saveImage(row) {
       const { name, digest, mediaType, created, origin } = row;
+      const known = image(name);
+      // A build that found everything names what has the name: a name is as old as what it means.
+      if (known?.digest === digest && known.mediaType === mediaType && known.origin === origin) return;
       db.write(SAVE, { name, digest, mediaType, created, origin, used: Date.now() });
       db.flush();
     },

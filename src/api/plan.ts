@@ -1,10 +1,13 @@
+import type { BuildEventSink, Digest } from '../contracts/index.ts';
 import { parseOutput } from '../export/index.ts';
 import { isStep, planSolve, type GraphStep, type Planned, type Reason } from '../solver/index.ts';
 import { createBuildRecorder } from './build-record.ts';
-import { destinationsOf } from './destinations.ts';
+import { openCache, parseCacheWords } from './cache.ts';
+import { insecureHosts } from './cache-words.ts';
+import { destinationsOf, insecureRegistries } from './destinations.ts';
 import { explainRunning } from './explain.ts';
 import type { BuildOptions } from './options.ts';
-import { withSession } from './session.ts';
+import { withSession, type Session } from './session.ts';
 
 /** What would become of one step. */
 export interface PlannedStep {
@@ -31,6 +34,8 @@ export interface BuildPlan {
   readonly steps: readonly PlannedStep[];
   /** Nothing would run. */
   readonly cached: boolean;
+  /** As of a cache that cannot be reached. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -41,58 +46,73 @@ export interface BuildPlan {
  */
 export async function plan(options: BuildOptions): Promise<BuildPlan> {
   const outputs = (options.outputs ?? []).map(parseOutput);
+  const cacheWords = parseCacheWords(options);
   const recorder = createBuildRecorder(options);
-  return await withSession({ ...options, onEvent: undefined }, async (session) => {
+  const warnings: string[] = [];
+  const onEvent: BuildEventSink = (event) => {
+    if (event.type === 'warning') warnings.push(event.message);
+  };
+  const insecure = [...insecureHosts(cacheWords.from), ...insecureRegistries(options, outputs)];
+  const work = async (session: Session): Promise<BuildPlan> => {
     const { store, worker, events, signal } = session;
     const read = await session.read();
     recorder.dockerfile(read.dockerfile);
-    // Of several platforms the first.
-    const [frontend] = await session.convert(read);
-    recorder.graph(frontend);
-    const planned = await planSolve(
-      frontend.definition,
-      { store, worker, trace: recorder.trace },
-      {
-        signal,
-        events,
-        noCache: options.noCache === true ? 'all' : new Set<never>(),
-        treesOnly: destinationsOf(options, outputs).length === 0,
-      },
-    );
-    // For explanations, what would run has run.
-    for (const vertex of frontend.definition.vertices) {
-      const found = planned.get(vertex.digest);
-      if (found?.status === 'miss') recorder.trace.outcome(vertex, found.bytes ? 'refilled' : 'ran', '');
+    const frontends = await session.convert(read);
+    const { remote } = await openCache({ from: cacheWords.from, to: [] }, session);
+    const planned = new Map<Digest, Planned>();
+    for (const frontend of frontends) {
+      recorder.graph(frontend);
+      const own = await planSolve(
+        frontend.definition,
+        { store, worker, remote, trace: recorder.trace },
+        {
+          signal,
+          events,
+          noCache: options.noCache === true ? 'all' : new Set<never>(),
+          treesOnly: destinationsOf(options, outputs).length === 0,
+        },
+      );
+      for (const vertex of frontend.definition.vertices) {
+        const found = own.get(vertex.digest);
+        if (found !== undefined) planned.set(vertex.digest, found);
+        // For explanations, what would run has run.
+        if (found?.status === 'miss') recorder.trace.outcome(vertex, found.bytes ? 'refilled' : 'ran', '');
+      }
     }
     const steps = recorder.explained(store)?.graph.steps ?? [];
     const reasons = new Map(
       explainRunning(recorder, store).map((explanation) => [explanation.step, explanation.reasons]),
     );
     const told = steps.flatMap((step, i) =>
-      isStep(step) ? plannedStep(step, planned.get(step.digest), reasons.get(i) ?? [], steps) : [],
+      isStep(step) ? plannedStep(step, planned, reasons.get(i) ?? [], steps) : [],
     );
-    return { steps: told, cached: told.every(({ status }) => status === 'hit') };
-  });
+    return { steps: told, cached: told.every(({ status }) => status === 'hit'), warnings };
+  };
+  return await withSession({ ...options, onEvent }, work, { listsContent: true, insecure });
 }
 
 function plannedStep(
-  { name, line, position }: GraphStep,
-  planned: Planned | undefined,
+  { digest, name, line, position }: GraphStep,
+  all: ReadonlyMap<Digest, Planned>,
   reasons: readonly Reason[],
   steps: readonly GraphStep[],
 ): PlannedStep {
   const about = { name, line, stage: position?.stage };
+  const planned = all.get(digest);
+  // What is found but still elsewhere has to be pulled before it can be read.
+  const waits = (step: GraphStep): 'run' | 'pull' =>
+    isStep(step) && all.get(step.digest)?.status !== 'hit' ? 'run' : 'pull';
   switch (planned?.status) {
     case 'miss':
       return { ...about, status: 'miss', needed: true, reasons, until: [] };
     case 'unknown': {
-      const until = planned.until.flatMap((digest) => steps.find((step) => step.digest === digest) ?? []);
+      const until = planned.until.flatMap((waiting) => steps.find((step) => step.digest === waiting) ?? []);
       return {
         ...about,
         status: 'unknown',
         needed: true,
         reasons: [],
-        until: until.map((step) => ({ kind: isStep(step) ? 'run' : 'pull', name: step.name, line: step.line })),
+        until: until.map((step) => ({ kind: waits(step), name: step.name, line: step.line })),
       };
     }
     case 'hit':

@@ -26,6 +26,7 @@ export const planCommand: Command = {
     if (context === undefined) throw usage(planCommand, 'plan needs a context, as in: slipway plan .');
     if (more.length > 0) throw usage(planCommand, `plan takes one context; what about "${more[0] ?? ''}"?`);
     const planned = await plan(optionsOf(parsed, io, context));
+    for (const warning of planned.warnings) io.stderr.write(`warning: ${warning}\n`);
     if (parsed.on('json')) io.stdout.write(`${JSON.stringify(planned, undefined, 2)}\n`);
     else io.stdout.write(planned.steps.map(stepText).join(''));
     return planned.cached ? 0 : 1;

@@ -12,12 +12,15 @@ import { makeKey } from './keys.ts';
 import { opLookup, sourceLookup, type Lookup } from './lookup.ts';
 import { ignoringCache, isNoCache, type NoCache } from './no-cache.ts';
 import { createRecords, type Records, type Solved } from './records.ts';
+import type { RemoteRecords } from './remote-records.ts';
 import { isLocal } from './source-kind.ts';
 import type { SolveTrace } from './trace.ts';
 
 export interface PlanDeps {
   readonly store: Store;
   readonly worker: Worker;
+  /** Results of other machines count as found; their layers are not pulled. */
+  readonly remote?: RemoteRecords | undefined;
   /** Hears of keys and look-ups as in a solve; of outcomes only `found`. */
   readonly trace?: SolveTrace | undefined;
 }
@@ -140,7 +143,8 @@ class Planner {
 
   async #findByDefinition(vertex: Vertex): Promise<State | undefined> {
     if (vertex.op.kind === 'source' || this.#ignoring.has(vertex.digest)) return undefined;
-    const solved = await this.#records.find(this.#definitionKey(vertex));
+    const definition = this.#definitionKey(vertex);
+    const solved = await this.#records.find(definition, { vertex, definition });
     if (solved === undefined) return undefined;
     this.#deps.trace?.outcome(vertex, 'found', solved.key);
     return { kind: 'found', solved };
@@ -174,7 +178,8 @@ class Planner {
   }
 
   async #lookUp(vertex: Vertex, lookup: Lookup, certain: boolean): Promise<State> {
-    const solved = certain ? undefined : await this.#records.find(lookup.key);
+    const asked = { vertex, definition: this.#definitionKey(vertex) };
+    const solved = certain ? undefined : await this.#records.find(lookup.key, asked);
     if (solved !== undefined) {
       this.#deps.trace?.outcome(vertex, 'found', solved.key);
       return { kind: 'found', solved };

@@ -3,12 +3,16 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { help, type Command } from '../src/cli/command.ts';
 import { attestCommand } from '../src/cli/attest.ts';
 import { buildCommand } from '../src/cli/build.ts';
+import { buildsCommand } from '../src/cli/builds.ts';
 import { builderCommand } from '../src/cli/builder.ts';
 import { checkCommand } from '../src/cli/check.ts';
+import { diffCommand } from '../src/cli/diff.ts';
 import { duCommand } from '../src/cli/du.ts';
+import { explainCommand } from '../src/cli/explain.ts';
 import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../src/cli/images.ts';
 import { lockCommand } from '../src/cli/lock.ts';
 import { loginCommand, logoutCommand } from '../src/cli/login.ts';
+import { planCommand } from '../src/cli/plan.ts';
 import { pruneCommand } from '../src/cli/prune.ts';
 import { runCommand } from '../src/cli/run.ts';
 import { versionCommand } from '../src/cli/version.ts';
@@ -17,6 +21,10 @@ const COMMANDS: readonly Command[] = [
   buildCommand,
   builderCommand,
   checkCommand,
+  planCommand,
+  explainCommand,
+  buildsCommand,
+  diffCommand,
   imagesCommand,
   inspectCommand,
   historyCommand,
@@ -39,7 +47,7 @@ Made from the tables of flags by \`node scripts/cli-docs.ts\`.
 | exit code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | the build failed: Dockerfile, context, a step, a destination |
+| 1 | the build failed: Dockerfile, context, a step, a destination; \`plan\`: something would run; \`--verify-cache\`: a wrong hit |
 | 2 | wrong flags or arguments |
 | 3 | this machine lacks something: runtime, privilege, permission |
 | 4 | a registry or an image: not found, not reachable, refused, not what its digest says |

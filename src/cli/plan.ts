@@ -2,18 +2,8 @@ import { plan, reasonText, type PlannedStep } from '../index.ts';
 import { BUILD_FLAGS, optionsOf } from './build.ts';
 import { usage, type Command } from './command.ts';
 
-/** Flags that say how a build shows itself, or where it goes besides. */
-const NOT_PLANNED = new Set([
-  'call',
-  'check',
-  'explain',
-  'iidfile',
-  'metadata-file',
-  'print',
-  'progress',
-  'quiet',
-  'verify-cache',
-]);
+/** Flags that ask for something else than a build here. The others are taken, so that `build` can be replaced by `plan`. */
+const NOT_PLANNED = new Set(['builder', 'call', 'check', 'print']);
 
 export const planCommand: Command = {
   name: 'plan',

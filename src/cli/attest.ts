@@ -1,5 +1,5 @@
 import { showAttestations, type ShownAttestation } from '../index.ts';
-import { usage, type Command } from './command.ts';
+import { usage, type Command, type Io } from './command.ts';
 import { table } from './table.ts';
 
 /** Short names of what is said, for `--type`. */
@@ -33,14 +33,19 @@ export const attestCommand: Command = {
         (platform === undefined || one.platform === platform),
     );
     const [only] = found;
-    if (parsed.on('json')) io.stdout.write(json(found.map(({ statement }) => statement)));
+    if (parsed.on('json')) await write(io, json(found.map(({ statement }) => statement)));
     else if (type !== undefined && only !== undefined && found.length === 1)
-      io.stdout.write(json(only.statement['predicate']));
+      await write(io, json(only.statement['predicate']));
     else if (only === undefined) io.stderr.write(`nothing is said of ${image}\n`);
-    else io.stdout.write(table(['PLATFORM', 'PREDICATE', 'DIGEST', 'SAYS'], found.map(row)));
+    else await write(io, table(['PLATFORM', 'PREDICATE', 'DIGEST', 'SAYS'], found.map(row)));
     return only === undefined ? 1 : 0;
   },
 };
+
+/** Waits until a pipe has taken it all: the process ends when the command does. */
+async function write({ stdout }: Io, text: string): Promise<void> {
+  await new Promise<void>((resolve) => stdout.write(text, () => resolve()));
+}
 
 function row({ platform, predicateType, digest, statement }: ShownAttestation): string[] {
   return [platform, predicateType, digest.slice('sha256:'.length).slice(0, 12), says(statement['predicate'])];

@@ -131,11 +131,13 @@ export async function withSession<T>(
   } catch (error) {
     throw error instanceof BuildError ? redactError(error, served.values()) : error;
   } finally {
-    await executor.close();
+    // The child takes its namespaces with it; meanwhile there is enough to do here.
+    const executorClosed = executor.close();
     await sources.close();
     await registry.close();
     if (!signal.aborted) await store.keepWithin(bound);
     store.close();
+    await executorClosed;
   }
 }
 

@@ -9,6 +9,8 @@ export interface Executor {
   exec(request: ExecRequest, options: ExecOptions): Promise<ExecResult>;
   /** Makes the directory of a layer (`Store.layerDir(id)`), complete and owned as its tree says. Idempotent. */
   materialize(request: MaterializeRequest, options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Starts the child ahead of the first request; its errors appear with that request. */
+  prestart?(): void;
   /** Ends the child and with it every process and mount. */
   close(): Promise<void>;
 }

@@ -34,6 +34,9 @@ export interface Worker {
    */
   contentKey(vertex: Vertex, index: number, input: Snapshot, context: WorkContext): Promise<Digest | undefined>;
 
+  /** The vertex will probably run soon: what takes a while to get ready may begin. Its failure shows with `run`. */
+  expect?(vertex: Vertex): void;
+
   /**
    * Carries out the vertex; `inputs` are parallel to `vertex.inputs`. Returns one snapshot an output.
    * New layers are in the store when it returns, their bytes where `Layer.locate` says.

@@ -206,6 +206,7 @@ export class Walk {
       const found = await this.#records.find(definition, { vertex, definition });
       if (found !== undefined) return this.#hit(vertex, found);
     }
+    this.#deps.worker.expect?.(vertex);
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#result(input.vertex)));
     const lookup = await this.#lookup(vertex, inputs);
     this.#traceLookup(vertex, lookup);

@@ -73,6 +73,10 @@ export function createWorker(deps: WorkerDeps): Worker {
       });
     },
 
+    expect({ op }) {
+      if (op.kind === 'exec') deps.executor.prestart?.();
+    },
+
     async run(vertex, inputs, context) {
       return remember(await pointingTo(context, async () => carryOut(vertex, inputs, context)));
     },

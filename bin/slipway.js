@@ -33,7 +33,10 @@ const require = (name) => process.getBuiltinModule('node:module').createRequire(
 const { main } = script.runInThisContext()(require, new URL('../dist/cli.cjs', import.meta.url).href);
 const didCommand = await main(process.argv.slice(2));
 if (didCommand && codePath !== undefined) keepCode(codePath);
-// Nothing is left to wait for; on Linux, output to pipes has been written when its call returned.
+// Nothing is left to wait for but output that a full pipe did not take at once.
+for (const stream of [process.stdout, process.stderr]) {
+  if (stream.writableLength > 0) await new Promise((resolve) => stream.write('', resolve));
+}
 if (process.platform === 'linux') process.exit();
 
 /** In the state directory of this user (src/store/default-root.ts), as only that is nobody else's to write. */

@@ -1,4 +1,10 @@
-import type { BuildEventSink, ExportInput, ExportResult, Exporter } from '../contracts/index.ts';
+import {
+  BuildError,
+  type BuildEventSink,
+  type ExportInput,
+  type ExportResult,
+  type Exporter,
+} from '../contracts/index.ts';
 import { createExporter, type OutputSpec } from '../export/index.ts';
 import { cwdOf } from './inputs.ts';
 import type { BuildOptions } from './options.ts';
@@ -18,9 +24,16 @@ export async function openExporters(
 ): Promise<readonly Exporter[]> {
   const stdout = options.stdout ?? process.stdout;
   const names = options.tags ?? [];
+  if (destinations.filter(({ type, ...rest }) => 'dest' in rest && rest.dest === '-' && type !== 'local').length > 1) {
+    throw new BuildError({
+      code: 'usage',
+      message: 'standard output has room for one output',
+      hint: 'give the others a file: dest=FILE',
+    });
+  }
   const exporters: Exporter[] = [];
   for (const spec of destinations) {
-    const surroundings = { store, registry, stdout, names, platforms, attests, cwd: cwdOf(options) };
+    const surroundings = { store, registry, stdout, names, platforms, attests, env: options.env, cwd: cwdOf(options) };
     exporters.push(await createExporter(spec, surroundings));
   }
   return exporters;

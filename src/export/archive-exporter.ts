@@ -10,16 +10,16 @@ import { fetchLayers } from './image-layers.ts';
 import { LAYOUT_DIRECTORIES, layoutFiles } from './layout.ts';
 import type { LayoutFile } from './layout.ts';
 import { writeLayoutDirectory } from './layout-directory.ts';
+import { daemonSink, findImageDaemon } from './load/index.ts';
+import type { ImageDaemon } from './load/index.ts';
 import type { ArchiveOutput } from './output-spec.ts';
 import { reported } from './progress-report.ts';
-import { checkFileDestination, fileSink, programSink, streamSink, withSink } from './sink.ts';
+import { checkFileDestination, checkStream, fileSink, streamSink, withSink } from './sink.ts';
 import type { Sink } from './sink.ts';
 
 /** `type=oci` and `type=docker`: a layout with the image, as a tar or a directory, or into Docker or Podman. */
-export function archiveExporter(spec: ArchiveOutput, deps: ExporterDeps): Exporter {
+export async function archiveExporter(spec: ArchiveOutput, deps: ExporterDeps): Promise<Exporter> {
   const names = imageNames(deps.names, spec);
-  const dest = spec.dest === undefined || spec.dest === '-' ? undefined : deps.resolve(spec.dest);
-  if (dest !== undefined && spec.tar) checkFileDestination(dest);
   if (spec.type === 'docker' && deps.platforms.length > 1) {
     throw new BuildError({
       code: 'usage',
@@ -27,6 +27,7 @@ export function archiveExporter(spec: ArchiveOutput, deps: ExporterDeps): Export
       hint: 'use type=oci, push the image, or name one platform with --platform',
     });
   }
+  const target = await findTarget(spec, deps);
   return {
     name: `exporting to ${spec.type === 'oci' ? 'oci' : 'docker'} image format`,
     async export(inputs, context) {
@@ -41,21 +42,44 @@ export function archiveExporter(spec: ArchiveOutput, deps: ExporterDeps): Export
         await reported(context.events, `exporting config ${descriptor.digest}`, async () => undefined);
       await fetchLayers(layersOf(set), deps.store);
       const options = { names, annotations: spec.annotations, docker: spec.type === 'docker' };
-      if (!spec.tar) await writeLayoutDirectory(dest ?? '.', set, options, deps.store, context);
-      else await writeArchive(layoutFiles(set, options), openSink(spec, dest, deps), deps.store, context);
+      if (target.kind === 'directory') await writeLayoutDirectory(target.path, set, options, deps.store, context);
+      else {
+        const sink = openSink(target, deps, context.signal);
+        await writeArchive(layoutFiles(set, options), sink, deps.store, context);
+      }
       return { image: exportedImage(set, names) };
     },
   };
 }
 
-function openSink(spec: ArchiveOutput, dest: string | undefined, deps: ExporterDeps): Sink {
-  if (dest !== undefined) return fileSink(dest);
-  if (spec.dest === '-') return streamSink(deps.stdout);
-  return programSink(
-    'docker',
-    ['load'],
-    'add dest=FILE to write an archive instead, or use type=image for the local store',
-  );
+type StreamTarget =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'stdout' }
+  | { readonly kind: 'daemon'; readonly daemon: ImageDaemon };
+type Target = StreamTarget | { readonly kind: 'directory'; readonly path: string };
+
+/** @throws BuildError when it is known now that nothing can be written there. */
+async function findTarget({ dest, tar }: ArchiveOutput, deps: ExporterDeps): Promise<Target> {
+  if (dest === undefined) return { kind: 'daemon', daemon: await findImageDaemon(deps.env) };
+  if (dest === '-') {
+    checkStream(deps.stdout);
+    return { kind: 'stdout' };
+  }
+  const path = deps.resolve(dest);
+  if (!tar) return { kind: 'directory', path };
+  checkFileDestination(path);
+  return { kind: 'file', path };
+}
+
+function openSink(target: StreamTarget, deps: ExporterDeps, signal: AbortSignal): Sink {
+  switch (target.kind) {
+    case 'file':
+      return fileSink(target.path);
+    case 'stdout':
+      return streamSink(deps.stdout);
+    case 'daemon':
+      return daemonSink(target.daemon, signal);
+  }
 }
 
 async function writeArchive(

@@ -38,13 +38,19 @@ const refuse = new Proxy(
 );
 const run = async (
   output: string,
-  options: { names?: readonly string[]; input?: ExportInput; stdout?: NodeJS.WritableStream } = {},
+  options: {
+    names?: readonly string[];
+    input?: ExportInput;
+    stdout?: NodeJS.WritableStream;
+    env?: Record<string, string>;
+  } = {},
 ): Promise<ExportResult> => {
   const exporter = await createExporter(parseOutput(output), {
     store: fixture.store,
     registry: refuse as never,
     stdout: options.stdout ?? new PassThrough(),
     names: options.names ?? [],
+    env: options.env ?? {},
     cwd: fixture.dir,
   });
   return exporter.export([options.input ?? fixture.input([base, top])], fixture.context);
@@ -254,21 +260,22 @@ describe('destinations that cannot be', () => {
     });
   });
 
-  test('docker that fails, and docker that is not there', async () => {
+  test('into docker, where only its program knows the way', async () => {
     const bin = path('bin');
     mkdirSync(bin);
     const before = process.env['PATH'];
+    const env = { DOCKER_HOST: 'ssh://somebody@somewhere' };
     try {
       process.env['PATH'] = bin;
-      await expect(run('type=docker')).rejects.toMatchObject({
+      await expect(run('type=docker', { env })).rejects.toMatchObject({
         code: 'export',
         message: expect.stringContaining('no such program') as string,
       });
       writeFileSync(join(bin, 'docker'), '#!/bin/sh\n/bin/cat > /dev/null; echo "no daemon" >&2; exit 3\n');
       chmodSync(join(bin, 'docker'), 0o755);
-      await expect(run('type=docker')).rejects.toMatchObject({ code: 'export', detail: ['no daemon'] });
+      await expect(run('type=docker', { env })).rejects.toMatchObject({ code: 'export', detail: ['no daemon'] });
       writeFileSync(join(bin, 'docker'), `#!/bin/sh\n/bin/cat > ${path('loaded.tar')}\n`);
-      await run('type=docker', { names: ['app'] });
+      await run('type=docker', { env, names: ['app'] });
     } finally {
       process.env['PATH'] = before;
     }

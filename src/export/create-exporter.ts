@@ -17,6 +17,8 @@ export interface ExporterSurroundings {
   readonly platforms?: readonly ExportInput['platform'][] | undefined;
   /** Something is said of the images beside them, so that there is an index in any case. */
   readonly attests?: boolean | undefined;
+  /** For DOCKER_HOST and its like; absent = the process's. */
+  readonly env?: ExporterDeps['env'] | undefined;
   /** Base of relative destinations; absent = the process's. */
   readonly cwd?: string | undefined;
 }
@@ -28,9 +30,9 @@ export interface ExporterSurroundings {
  * @throws BuildError `usage`, `export`, `permission`.
  */
 export async function createExporter(spec: OutputSpec, surroundings: ExporterSurroundings): Promise<Exporter> {
-  const { cwd = process.cwd(), attests = false, ...rest } = surroundings;
+  const { cwd = process.cwd(), env = process.env, attests = false, ...rest } = surroundings;
   const platforms = (rest.platforms ?? []).map((platform) => platformToString(normalizePlatform(platform)));
-  const deps: ExporterDeps = { ...rest, platforms, resolve: (path) => resolve(cwd, path) };
+  const deps: ExporterDeps = { ...rest, env, platforms, resolve: (path) => resolve(cwd, path) };
   if ('annotations' in spec)
     checkAnnotations(spec.annotations, { isIndex: platforms.length > 1 || attests, platforms });
   switch (spec.type) {
@@ -38,7 +40,7 @@ export async function createExporter(spec: OutputSpec, surroundings: ExporterSur
       return (await import('./image-exporter.ts')).imageExporter(spec, deps);
     case 'oci':
     case 'docker':
-      return (await import('./archive-exporter.ts')).archiveExporter(spec, deps);
+      return await (await import('./archive-exporter.ts')).archiveExporter(spec, deps);
     case 'local':
       return (await import('./local-exporter.ts')).localExporter(spec, deps);
     case 'tar':

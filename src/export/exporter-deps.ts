@@ -10,6 +10,8 @@ export interface ExporterDeps {
   readonly names: readonly string[];
   /** Normalized names of those that are built, as `linux/arm64`. */
   readonly platforms: readonly string[];
+  /** For DOCKER_HOST and its like. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** A destination as an absolute path. */
   resolve(path: string): string;
 }

@@ -5,7 +5,7 @@
  *     -o words --parse-output--> OutputSpec --create-exporter--> Exporter
  *     image.ts       layers (image-layers.ts), config (image-config.ts) and manifest; then
  *     image-exporter.ts   store and, by push.ts, registries
- *     archive-exporter.ts  layout.ts as a tar, as a directory (layout-directory.ts), or into docker load
+ *     archive-exporter.ts  layout.ts as a tar, as a directory (layout-directory.ts), or into Docker or Podman (load/)
  *     local-exporter.ts, tar-exporter.ts   the flattened files, without an image
  *     attest/        what is said of an image beside it, on demand
  *     sink.ts        files that appear whole or not at all, pipes, programs
@@ -29,8 +29,11 @@ export type { LayerStep, Material, ProvenanceStep } from './attest/index.ts';
 /** Makers of attestations. Loaded when one is asked for. */
 export const loadAttest = async () => await import('./attest/index.ts');
 
+export type { ImageDaemon } from './load/index.ts';
+
 /** For engines that get finished bytes: where files and archives go. Loaded when they are needed. */
 export const loadSinks = async () => await import('./sink.ts');
+export const loadDaemons = async () => await import('./load/index.ts');
 export const loadLocalWriter = async () => (await import('./local-writer.ts')).LocalWriter;
 export type * from './cache/target.ts';
 export const loadCacheExport = async () => await import('./cache/index.ts');

@@ -163,11 +163,8 @@ function writeAll(fd: number, data: Uint8Array): Promise<void> {
   });
 }
 
-/**
- * Standard output or another stream, which stays open.
- * @throws BuildError `usage` when it is a terminal.
- */
-export function streamSink(stream: NodeJS.WritableStream): Sink {
+/** @throws BuildError `usage` when it is a terminal. */
+export function checkStream(stream: NodeJS.WritableStream): void {
   if ('isTTY' in stream && stream.isTTY === true) {
     throw new BuildError({
       code: 'usage',
@@ -175,6 +172,14 @@ export function streamSink(stream: NodeJS.WritableStream): Sink {
       hint: 'add dest=FILE, or redirect the output',
     });
   }
+}
+
+/**
+ * Standard output or another stream, which stays open.
+ * @throws BuildError `usage` when it is a terminal.
+ */
+export function streamSink(stream: NodeJS.WritableStream): Sink {
+  checkStream(stream);
   let failure: unknown;
   const onError = (error: unknown): void => {
     failure = error;

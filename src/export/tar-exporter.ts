@@ -7,12 +7,13 @@ import type { TarOutput } from './output-spec.ts';
 import { createClaims, directoryEntry, placeInputs, placedEntry, placedPath } from './place-inputs.ts';
 import type { PlacedInput } from './place-inputs.ts';
 import { reported } from './progress-report.ts';
-import { checkFileDestination, fileSink, streamSink, withSink } from './sink.ts';
+import { checkFileDestination, checkStream, fileSink, streamSink, withSink } from './sink.ts';
 
 /** `type=tar`: the flattened file system as one tar, in tree order; the same files give the same bytes. */
 export function tarExporter(spec: TarOutput, deps: ExporterDeps): Exporter {
   const dest = spec.dest === '-' ? undefined : deps.resolve(spec.dest);
-  if (dest !== undefined) checkFileDestination(dest);
+  if (dest === undefined) checkStream(deps.stdout);
+  else checkFileDestination(dest);
   return {
     name: 'exporting to client tarball',
     async export(inputs, { signal, events }) {

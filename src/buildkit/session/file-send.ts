@@ -1,6 +1,6 @@
 /** `FileSend`: results that end on this machine: a directory, a file, a pipe, `docker load`. */
 import { mkdirSync } from 'node:fs';
-import { loadLocalWriter, loadSinks } from '../../export/index.ts';
+import { loadDaemons, loadLocalWriter, loadSinks } from '../../export/index.ts';
 import type { Sink } from '../../export/index.ts';
 import { decode } from '../../llb/index.ts';
 import { receiveFiles } from '../fsutil/receive.ts';
@@ -28,7 +28,7 @@ export function fileSendServices({ outputs, stdout }: FileSendOptions): readonly
         if (receive === undefined || receive.kind === 'layout')
           throw new GrpcError(STATUS.notFound, `export ${index} expects no files`);
         if (receive.kind === 'directory') await intoDirectory(call, receive);
-        else await intoSink(call, await openSink(receive, stdout));
+        else await intoSink(call, await openSink(receive, stdout, call.signal));
       },
     ],
   ];
@@ -48,7 +48,7 @@ export async function checkDestinations(
   for (const { receive } of outputs) {
     if (receive?.kind === 'file') checkFileDestination(receive.dest);
     // A terminal is refused here.
-    if (receive?.kind === 'stdout') await (await openSink(receive, stdout)).abort();
+    if (receive?.kind === 'stdout') await (await openSink(receive, stdout, AbortSignal.abort())).abort();
   }
   if (onStdout.length > 1) throw new GrpcError(STATUS.invalidArgument, 'standard output has room for one archive only');
 }
@@ -56,6 +56,7 @@ export async function checkDestinations(
 async function openSink(
   receive: Exclude<Receive, { kind: 'directory' | 'layout' }>,
   stdout: NodeJS.WritableStream,
+  signal: AbortSignal,
 ): Promise<Sink> {
   const sinks = await loadSinks();
   switch (receive.kind) {
@@ -63,8 +64,10 @@ async function openSink(
       return sinks.fileSink(receive.dest);
     case 'stdout':
       return sinks.streamSink(stdout);
-    case 'docker-load':
-      return sinks.programSink('docker', ['load'], 'add dest=FILE to write an archive instead');
+    case 'docker-load': {
+      const { daemonSink, findImageDaemon } = await loadDaemons();
+      return daemonSink(await findImageDaemon(process.env), signal);
+    }
   }
 }
 

@@ -101,9 +101,15 @@ export function openDatabase(path: string, root: string): Database {
   }
 
   function endView(): void {
-    if (view === undefined) return;
-    view();
+    const beforeEnd = view;
+    if (beforeEnd === undefined) return;
     view = undefined;
+    try {
+      beforeEnd();
+    } catch (error) {
+      view = beforeEnd;
+      throw error;
+    }
     db.exec('COMMIT');
   }
 

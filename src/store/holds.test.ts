@@ -179,3 +179,15 @@ describe('what is condemned', () => {
     expect(store.hasBlob(blob)).toBe(true);
   });
 });
+
+test('who waits for a lock sees what the one before did', async () => {
+  const [first, second] = [await open(), await open()];
+  const lock = await first.lock('x', {});
+  second.layer(layer);
+  expect(second.findRecord('made')).toBeUndefined();
+  const waiting = second.lock('x', {});
+  addRecord(first, 'made', [layer]);
+  lock.release();
+  (await waiting).release();
+  expect(second.findRecord('made')).toBeDefined();
+});

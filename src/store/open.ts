@@ -69,6 +69,8 @@ function assemble(layout: StoreLayout, db: Database, { bootId, project }: StoreO
     if (lease === undefined) {
       lease = holdLease(layout.root);
       holds.leased(lease);
+      // What others do from now on is worth seeing.
+      db.endView();
       if (closing) return lease;
       collector = runInBackground(collectDead(layout, db));
       // A failure only means that more is verified after a loss of power.
@@ -96,7 +98,7 @@ function assemble(layout: StoreLayout, db: Database, { bootId, project }: StoreO
     },
   );
   const lock: Store['lock'] = async (name, options) => {
-    // Whoever waits for others wants to see what they did meanwhile, so no view of before.
+    // Whoever waits for others wants to see what they did meanwhile: a lease ends the view of before.
     ownLease();
     return await flock(name, options);
   };

@@ -1,4 +1,4 @@
-import type { PruneReport, UsageItem } from '../store/index.ts';
+import type { PruneReport, Store, UsageItem } from '../store/index.ts';
 import { withStore } from './with-store.ts';
 import type { HostOptions } from './options.ts';
 import { parseFilters, parseKeepStorage, parseProject, parseUntil } from './usage-words.ts';
@@ -37,16 +37,22 @@ export async function prune(options: PruneOptions = {}): Promise<PruneReport> {
   const matches = (item: UsageItem): boolean =>
     (filter === undefined || filter.matches(item)) && (project === undefined || item.project === project);
   const isFiltered = project !== undefined || (filter !== undefined && filter.chooses);
-  return await withStore(
-    options,
-    async (store) =>
-      await store.prune({
-        matches: isFiltered ? matches : undefined,
-        unusedSince: times.length === 0 ? undefined : Math.min(...times),
-        keepStorage: keep,
-        all: options.all,
-        dryRun: options.dryRun,
-        signal: options.signal,
-      }),
-  );
+  return await withStore(options, async (store) => {
+    const report = await store.prune({
+      matches: isFiltered ? matches : undefined,
+      unusedSince: times.length === 0 ? undefined : Math.min(...times),
+      keepStorage: keep,
+      all: options.all,
+      dryRun: options.dryRun,
+      signal: options.signal,
+    });
+    if (!isFiltered && keep === undefined && options.dryRun !== true) pruneRecords(store, options.all === true, until);
+    return report;
+  });
+}
+
+/** Records of builds take little room: they go with everything, or with what is as old. */
+function pruneRecords(store: Store, all: boolean, until: number | undefined): void {
+  if (until !== undefined) store.pruneBuilds(store.builds().filter(({ created }) => created >= until).length);
+  else if (all) store.pruneBuilds(0);
 }

@@ -297,6 +297,17 @@ describe('records of builds', () => {
     expect((await bench.run(['diff', 'latest'])).code).toBe(2);
   });
 
+  it('go with the cache', async () => {
+    const env = { SLIPWAY_ROOT: join(bench.dir, 'pruned-state') };
+    const context = bench.context('pruned', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+    await bench.run(['build', context], { env });
+    expect((await bench.run(['builds', '-q'], { env })).stdout).toMatch(/^\w+\n$/);
+    await bench.run(['prune', '--until', '1h'], { env });
+    expect((await bench.run(['builds', '-q'], { env })).stdout).toMatch(/^\w+\n$/);
+    await bench.run(['prune', '--all', '--force'], { env });
+    expect((await bench.run(['builds', '-q'], { env })).stdout).toBe('');
+  });
+
   it('tell of a build that failed', async () => {
     const project = new Project('failing', { Dockerfile: 'FROM busybox\nRUN exit 3\n' });
     await bench.run(['build', '--build-context', `busybox=${base}`, project.dir]);

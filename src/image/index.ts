@@ -22,6 +22,7 @@ export type { CompressionFormat, DecompressOptions } from './decompress.ts';
 export type { Subject } from './json.ts';
 export { isWhiteoutName, layerNameOf, opaqueName, treePathOf, whiteoutName } from './layer-path.ts';
 export type { LayerName } from './layer-path.ts';
+export * from './mount-cache/index.ts';
 export { LayerTreeBuilder, IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
 export { readLayer } from './layer-tree.ts';
 export type { ReadLayer, ReadLayerOptions } from './layer-tree.ts';

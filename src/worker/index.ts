@@ -12,5 +12,7 @@ export { ensureDirectory } from './ops/directory.ts';
 export { sourceMissing } from './ops/missing.ts';
 export { resolvePath } from './ops/path.ts';
 export { requireRunnable } from './emulation.ts';
+export { holdCacheToFill, holdCacheToRead } from './mounts/hold-cache.ts';
+export type { HeldCache } from './mounts/hold-cache.ts';
 export { createWorker } from './worker.ts';
 export type { WorkerDeps } from './types.ts';

@@ -1,4 +1,4 @@
-import type { Executor } from '../contracts/index.ts';
+import type { Executor, WorkContext } from '../contracts/index.ts';
 import type { Sources } from '../source/index.ts';
 import type { Store } from '../store/index.ts';
 
@@ -15,6 +15,11 @@ export interface WorkerDeps {
   readonly ssh?: ((id: string) => string | undefined) | undefined;
   /** Keep a list of the paths behind each new content key (`Store.saveContentList`), so that changes can be explained. */
   readonly listsContent?: boolean | undefined;
+  /**
+   * Called before a step uses a cache mount: fills it from elsewhere (`--cache-mount-from`). Not for caches that grow on an
+   * input of the step.
+   */
+  readonly beforeCacheMount?: ((id: string, context: WorkContext) => Promise<void>) | undefined;
   /** `--shm-size`, bytes. */
   readonly shmSize?: number | undefined;
 }

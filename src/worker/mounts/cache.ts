@@ -4,34 +4,23 @@
  *
  *     cache/<hash>/<slot>/lock    flock: shared by `shared` users, exclusive for `private` and `locked` ones
  *     cache/<hash>/<slot>/fs      the content; a collector removes it when it gets the lock alone (store/gc-remove.ts)
+ *     cache/<hash>/<slot>/synced  what it has in common with other machines (image/mount-cache)
+ *     cache/<hash>/gate.lock      held alone by who fills the cache, shared by who takes a slot
  *     cache/<hash>/id             the id, for people
  */
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { BuildError, type ExecMount } from '../../contracts/index.ts';
-import { closeLockFile, openLockFile, tryFlock, waitFlock } from '../../sys/flock.ts';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { ExecMount } from '../../contracts/index.ts';
+import { closeLockFile, openLockFile, waitFlock } from '../../sys/flock.ts';
 import { MNT_DETACH, umount } from '../../sys/mount.ts';
 import { removeTree } from '../../sys/remove.ts';
 import { copyTree } from '../snapshot/copy-tree.ts';
 import { mountView } from '../snapshot/overlay.ts';
 import { attach } from './attach.ts';
+import { noteId, slotsOf, takeSlot, tryTake } from './cache-slots.ts';
+import { passGate } from './hold-cache.ts';
 import type { MountContext, PreparedMount } from './types.ts';
 
 type CacheRequest = Extract<ExecMount, { readonly type: 'cache' }>;
-
-/** Pause between two looks at a cache that somebody else has locked, milliseconds. */
-const LOCK_PAUSE = 50;
 
 /** Errors: `cancelled` while waiting for a `locked` cache; `source-missing` for a sub-path that is not there. */
 export async function cacheMountOf(request: CacheRequest, name: string, context: MountContext): Promise<PreparedMount> {
@@ -40,7 +29,8 @@ export async function cacheMountOf(request: CacheRequest, name: string, context:
   mkdirSync(base, { recursive: true, mode: 0o700 });
   noteId(base, request.id);
   if (request.emptyFor !== undefined) await emptyOnce(base, request.emptyFor, context.signal);
-  const slot = await takeSlot(base, request.sharing, context.signal);
+  const gate = await passGate(base, context.signal);
+  const slot = await takeSlot(base, request.sharing, context.signal).finally(() => gate.release());
   try {
     const content = `${slot.directory}/fs`;
     if (!existsSync(content)) await fillOnce(content, request, name, context);
@@ -64,11 +54,6 @@ export async function cacheMountOf(request: CacheRequest, name: string, context:
   }
 }
 
-/** What people call it: the directory's name is a hash. */
-function noteId(base: string, id: string): void {
-  if (!existsSync(`${base}/id`)) writeFileSync(`${base}/id`, id, { mode: 0o600 });
-}
-
 /** Which build emptied a cache last. */
 const EMPTIED_FOR = 'emptied-for';
 
@@ -89,62 +74,6 @@ async function emptyOnce(base: string, build: string, signal: AbortSignal): Prom
   } finally {
     closeLockFile(lock);
   }
-}
-
-function slotsOf(base: string): readonly number[] {
-  return readdirSync(base)
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .sort((a, b) => a - b);
-}
-
-interface Slot {
-  readonly directory: string;
-  release(): void;
-}
-
-/**
- * As BuildKit: the first slot that may be used with this sharing; when all are taken, `locked` waits, the others get a
- * new one.
- */
-async function takeSlot(base: string, sharing: CacheRequest['sharing'], signal: AbortSignal): Promise<Slot> {
-  for (;;) {
-    const slots = slotsOf(base);
-    for (const number of slots) {
-      const taken = tryTake(`${base}/${number}`, sharing === 'shared');
-      if (taken !== undefined) return taken;
-    }
-    if (sharing !== 'locked' || slots.length === 0) {
-      // Two that come at once make the same one: the second finds it taken, or shares it, on its next look.
-      mkdirSync(`${base}/${(slots.at(-1) ?? -1) + 1}`, { recursive: true, mode: 0o700 });
-      continue;
-    }
-    await sleep(LOCK_PAUSE, undefined, { signal }).catch((cause: unknown) => {
-      throw new BuildError({ code: 'cancelled', message: 'cancelled while waiting for a locked cache mount', cause });
-    });
-  }
-}
-
-function tryTake(directory: string, shared: boolean): Slot | undefined {
-  const fd = openLockFile(`${directory}/lock`);
-  if (!tryFlock(fd, shared)) {
-    closeLockFile(fd);
-    return undefined;
-  }
-  touch(`${directory}/lock`);
-  return {
-    directory,
-    release() {
-      touch(`${directory}/lock`);
-      closeLockFile(fd);
-    },
-  };
-}
-
-/** When a slot was used last, and may have changed: for those who measure and collect. */
-function touch(path: string): void {
-  const now = new Date();
-  utimesSync(path, now, now);
 }
 
 /** Of several that share a new slot, one fills it; under a name of its own first, so that it is filled or empty. */

@@ -56,7 +56,11 @@ export async function prepareExecMounts(
       if (mount.output >= 0) passedThrough[mount.output] = unchangedOutput(mount, snapshot);
     }
     const beside = new Set(needed.keys());
-    await Promise.all([...needed.values()].map((layer) => ensureDirectory(layer, deps, context.signal, beside)));
+    const caches = new Set(mounts.flatMap((made) => (made.type === 'cache' && made.seed === undefined ? made.id : [])));
+    await Promise.all([
+      ...[...needed.values()].map((layer) => ensureDirectory(layer, deps, context.signal, beside)),
+      ...[...caches].map((id) => deps.beforeCacheMount?.(id, context)),
+    ]);
     return { root, mounts, passedThrough, release };
   } catch (error) {
     await release();

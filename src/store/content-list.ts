@@ -26,16 +26,18 @@ export function encodeContentList(entries: readonly ContentListEntry[]): Uint8Ar
   const indices = new Uint32Array(entries.length);
   const digests = Buffer.alloc(entries.length * DIGEST_BYTES);
   const paths: string[] = [];
-  for (const [i, { path, digest, ...rest }] of entries.entries()) {
-    paths.push(path);
-    const text = JSON.stringify(rest);
-    let index = known.get(text);
+  for (const [i, entry] of entries.entries()) {
+    const { digest, type, mode, owner, target, xattrs } = entry;
+    paths.push(entry.path);
+    // Links apart there are few: a key that is quickly made tells whether these are known.
+    const name = `${type} ${mode ?? ''} ${owner ?? ''} ${xattrs ?? ''} ${target ?? ''}`;
+    let index = known.get(name);
     if (index === undefined) {
-      index = facts.push(text) - 1;
-      known.set(text, index);
+      index = facts.push(JSON.stringify({ type, mode, owner, target, xattrs } satisfies Facts)) - 1;
+      known.set(name, index);
     }
     indices[i] = index;
-    if (digest !== undefined) digests.write(digest.slice(0, DIGEST_BYTES * 2), i * DIGEST_BYTES, 'hex');
+    if (digest !== undefined) digests.write(digest, i * DIGEST_BYTES, DIGEST_BYTES, 'hex');
   }
   const factBytes = Buffer.from(`[${facts.join(',')}]`, 'utf8');
   const pathBytes = encodePathBytes(paths.join('\0'));

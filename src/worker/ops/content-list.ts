@@ -79,33 +79,32 @@ function listEntry(row: SelectedRow, all: Facts, digests: ReadonlyMap<TreePath, 
   const { path, entry } = row;
   const facts = factsOfRow(row, all);
   const digest = entry.type === 'file' ? (entry.digest ?? digests.get(path)) : undefined;
+  const { mode: change } = facts;
+  const counts = entry.type !== 'symlink' && !facts.modeFixed;
   return {
     path,
     type: entry.type,
-    ...(entry.type !== 'symlink' &&
-      !facts.modeFixed && {
-        mode: facts.mode === undefined ? entry.mode : facts.mode(entry.mode, entry.type === 'directory'),
-      }),
-    ...(facts.owner && { owner: `${entry.uid}:${entry.gid}` }),
-    ...targetOf(entry),
-    ...(entry.xattrs !== undefined && entry.xattrs.size > 0 && { xattrs: xattrsDigest(entry.xattrs) }),
-    ...(digest !== undefined && { digest: digest.slice(7, 23) }),
+    mode: !counts ? undefined : change === undefined ? entry.mode : change(entry.mode, entry.type === 'directory'),
+    owner: facts.owner ? `${entry.uid}:${entry.gid}` : undefined,
+    target: targetOf(entry),
+    xattrs: entry.xattrs === undefined || entry.xattrs.size === 0 ? undefined : xattrsDigest(entry.xattrs),
+    digest: digest?.slice(7, 23),
   };
 }
 
-function targetOf(entry: NodeEntry): { readonly target?: string } {
+function targetOf(entry: NodeEntry): string | undefined {
   switch (entry.type) {
     case 'symlink':
-      return { target: entry.target };
+      return entry.target;
     case 'file':
-      return entry.hardlink === undefined ? {} : { target: entry.hardlink };
+      return entry.hardlink;
     case 'char-device':
     case 'block-device':
-      return { target: `${entry.major}:${entry.minor}` };
+      return `${entry.major}:${entry.minor}`;
     case 'directory':
     case 'fifo':
     case 'socket':
-      return {};
+      return undefined;
   }
 }
 

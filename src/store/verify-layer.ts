@@ -1,6 +1,6 @@
 /**
  * Whether a layer's directory survived a loss of power, told from its tree: the same names, types, modes, owners, sizes
- * and times to the nanosecond, and the content of those files whose digest the tree knows. Journaling file systems
+ * and times (to the nanosecond, or to the second as tars of layers have them), and the content of those files whose digest the tree knows. Journaling file systems
  * extend a file only when its data is on disk (ext4 `data=ordered`, XFS, btrfs), so a lost write shows in its size.
  */
 import type { Tree, TreeEntry } from '../contracts/index.ts';
@@ -38,7 +38,8 @@ function matches(entry: TreeEntry, stat: ExactStat, directory: string, path: str
   if (entry.type !== stat.type || entry.uid !== stat.uid || entry.gid !== stat.gid) return false;
   if (entry.type !== 'symlink' && entry.mode !== stat.mode) return false;
   if (entry.type === 'directory') return true;
-  if (entry.mtime !== stat.mtime || entry.mtimeNsec !== stat.mtimeNsec) return false;
+  // A directory that was made of the layer's blob has the times of its tar.
+  if (entry.mtime !== stat.mtime || (entry.mtimeNsec !== stat.mtimeNsec && stat.mtimeNsec !== 0)) return false;
   if (entry.type !== 'file') return true;
   if (entry.size !== stat.size) return false;
   if (entry.digest === undefined) return true;

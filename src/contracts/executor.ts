@@ -103,7 +103,9 @@ export type ExecMount =
   | {
       readonly type: 'tmpfs';
       readonly target: string;
-      /** Bytes; 0 or absent = the kernel's default. */ readonly size?: number | undefined;
+      /** Bytes; 0 or absent = the kernel's default. */
+      readonly size?: number | undefined;
+      readonly readonly?: boolean | undefined;
     };
 
 export interface ExecResult {

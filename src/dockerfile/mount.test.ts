@@ -82,8 +82,9 @@ describe('parseMount', () => {
       'type=ssh,id=github,target=/s,required=true,mode=0600',
       { type: 'ssh', id: 'github', target: '/s', required: true, mode: 0o600, uid: undefined, gid: undefined },
     ],
-    ['type=tmpfs,target=/t', { type: 'tmpfs', target: '/t', size: undefined }],
-    ['type=tmpfs,target=/t,size=1.5m', { type: 'tmpfs', target: '/t', size: 1572864 }],
+    ['type=tmpfs,target=/t', { type: 'tmpfs', target: '/t', size: undefined, readonly: false }],
+    ['type=tmpfs,target=/t,ro', { type: 'tmpfs', target: '/t', size: undefined, readonly: true }],
+    ['type=tmpfs,target=/t,size=1.5m', { type: 'tmpfs', target: '/t', size: 1572864, readonly: false }],
   ])('%s', (csv, expected) => {
     expect(parseMount(csv)).toEqual(expected);
   });
@@ -122,7 +123,6 @@ describe('parseMount', () => {
     ['type=secret', /needs an id/],
     ['type=secret,id=a,source=b', /id or source/],
     ['type=secret,id=a,from=b', /no from/],
-    ['type=cache,env=A,target=b', /no env/],
     ['from=$STAGE,target=/x', /cannot hold a variable/, /AS/],
   ])('%j is an error', (csv, message, hint = /|/) => {
     const run = (): Mount => parseMount(csv, undefined, LOCATION);

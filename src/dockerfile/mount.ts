@@ -54,6 +54,7 @@ export type Mount =
     })
   | {
       readonly type: 'tmpfs';
+      readonly readonly: boolean;
       readonly target: string;
       /** Bytes; undefined = the kernel's default. */
       readonly size: number | undefined;
@@ -281,12 +282,11 @@ function finish(mount: MountFields, location: SourceLocation | undefined): Mount
   }
   if (type === 'secret' && from !== undefined) throw bad('a secret mount has no from');
   if (type !== 'cache' && mount.sharing !== undefined) throw bad(`a ${type} mount has no sharing`);
-  if (type !== 'secret' && mount.env !== undefined) throw bad(`a ${type} mount has no env`);
   switch (type) {
     case 'bind':
       return { type, from, source, target, readonly: mount.readonly ?? true };
     case 'tmpfs':
-      return { type, target, size: mount.size };
+      return { type, target, size: mount.size, readonly: mount.readonly ?? false };
     case 'cache': {
       const id = mount.id === '' ? undefined : mount.id;
       const sharing = mount.sharing ?? 'shared';

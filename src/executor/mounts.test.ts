@@ -65,6 +65,7 @@ describe('bind', () => {
   it('leaves what the step wrote beside the mount point', async () => {
     const { tree } = await fixture.run('echo 1 > /m/own; true', { mounts: [bind('/dir', '/m/x')] });
     expect(outline(tree)).toEqual(['m directory', 'm/own file']);
+    expect(tree?.get('m')).toMatchObject({ mode: 0o755 });
   });
 
   it('leaves no times that the mount point made', async () => {
@@ -238,6 +239,17 @@ describe('ssh', () => {
 });
 
 describe('tmpfs', () => {
+  it('takes over the mode of what it hides, and can be read-only', async () => {
+    const { stdout } = await fixture.run('stat -c "%n %a" /opt /tmp /new; touch /opt/x 2>&1 | grep -c Read-only', {
+      mounts: [
+        { type: 'tmpfs', target: '/opt', readonly: true },
+        { type: 'tmpfs', target: '/tmp' },
+        { type: 'tmpfs', target: '/new' },
+      ],
+    });
+    expect(stdout).toBe('/opt 755\n/tmp 1777\n/new 1777\n1\n');
+  });
+
   it('has its size and loses its content', async () => {
     const { stdout, tree } = await fixture.run(
       'echo 1 > /t/x; df -k /t | tail -1 | grep -o "^tmpfs *[0-9]*" | tr -s " "',

@@ -70,7 +70,8 @@ function directoryMount(
 ): Mount {
   const dest = mountTarget(mount.target, index, instruction, state, context);
   if (mount.type === 'tmpfs') {
-    return { input: -1, dest, output: -1, readonly: false, type: { kind: 'tmpfs', size: mount.size ?? 0 } };
+    const { readonly, size = 0 } = mount;
+    return { input: -1, dest, output: -1, readonly, type: { kind: 'tmpfs', size } };
   }
   const source = absolutePath('/', mount.source);
   const named = context.sources[index];

@@ -11,7 +11,7 @@ export function tmpfsMountOf(
       destination: request.target,
       type: 'tmpfs',
       source: 'tmpfs',
-      options: ['nosuid', ...(context.devices ? [] : ['nodev']), ...size],
+      options: [request.readonly === true ? 'ro' : 'rw', 'nosuid', ...(context.devices ? [] : ['nodev']), ...size],
     },
     release: () => undefined,
   };

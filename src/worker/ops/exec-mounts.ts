@@ -8,6 +8,7 @@ import type { Mount, MountType, Op, Vertex } from '../../llb/index.ts';
 import type { WorkerDeps } from '../types.ts';
 import { contextLayer } from './context-layer.ts';
 import { ensureDirectory } from './directory.ts';
+import { cleanPath } from './path.ts';
 
 type ExecOp = Extract<Op, { readonly kind: 'exec' }>;
 
@@ -51,7 +52,11 @@ export async function prepareExecMounts(
     for (const mount of op.mounts) {
       if (mount === rootMount) continue;
       const snapshot = await layersOf(mount);
-      const made = execMount(mount, need(snapshot), vertex, deps, { secretFiles, emptyFor });
+      // `/a/../m` must not make `/a`.
+      const made = execMount({ ...mount, dest: cleanPath(mount.dest) }, need(snapshot), vertex, deps, {
+        secretFiles,
+        emptyFor,
+      });
       if (made !== undefined) mounts.push(made);
       if (mount.output >= 0) passedThrough[mount.output] = unchangedOutput(mount, snapshot);
     }
@@ -101,7 +106,7 @@ function execMount(
     case 'cache':
       return cacheMount(mount, type, layers, vertex, emptyFor);
     case 'tmpfs':
-      return { type: 'tmpfs', target, size: type.size };
+      return { type: 'tmpfs', target, size: type.size, readonly: mount.readonly };
     case 'secret': {
       const value = deps.secrets?.(type.id);
       if (value === undefined && type.optional) return undefined;

@@ -4,7 +4,9 @@ import { BuildError } from '../../contracts/index.ts';
 import type { ConfinedRoot } from '../../sys/confined.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import { O_PATH } from '../../sys/libc.ts';
+import { lstat } from '../../sys/stat.ts';
 import { resolveInRoot } from '../snapshot/root-path.ts';
+import type { OciMount } from './spec.ts';
 import type { RunUser } from './user.ts';
 
 /** Mount points below these are on file systems of the runtime's, never in the root. */
@@ -43,6 +45,15 @@ export function ensureWorkingDirectory(root: ConfinedRoot, rootfs: string, cwd: 
     root.mkdir(directory, 0o755);
     root.chown(directory, user.uid, user.gid);
   }
+}
+
+/** A tmpfs takes over the mode of the directory that it hides, as runc has it. */
+export function withModeOf(rootfs: string, mount: OciMount): OciMount {
+  if (mount.type !== 'tmpfs' || mount.options.some((option) => option.startsWith('mode='))) return mount;
+  const { path } = resolveInRoot(rootfs, mount.destination);
+  const found = lstat(`${rootfs}/${path}`);
+  if (found?.type !== 'directory') return mount;
+  return { ...mount, options: [...mount.options, `mode=${found.mode.toString(8)}`] };
 }
 
 /** Undefined when it cannot be read. Never waits, whatever the path is. */

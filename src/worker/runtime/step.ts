@@ -10,12 +10,12 @@ import { prepareMounts } from '../mounts/prepare.ts';
 import type { MountContext } from '../mounts/types.ts';
 import { mountView } from '../snapshot/overlay.ts';
 import { saveUpperTree } from '../snapshot/save-tree.ts';
-import { plannedStubs, removeStubs } from '../snapshot/stubs.ts';
+import { makeParentStubs, plannedStubs, removeStubs } from '../snapshot/stubs.ts';
 import { viewLayers } from '../snapshot/view-layers.ts';
 import { removeBundle, removeInSteps, removeWork } from './cleanup.ts';
 import { hostsText, type StepEnvironment } from './environment.ts';
 import { oomKills } from './oom.ts';
-import { ensureWorkingDirectory, isVirtual, readInRoot } from './root-files.ts';
+import { ensureWorkingDirectory, isVirtual, readInRoot, withModeOf } from './root-files.ts';
 import { runContainer, type StepOutput } from './run.ts';
 import { captureSeccomp } from './seccomp-capture.ts';
 import { ociSpec, DEFAULT_HOSTNAME, type OciMount, type SpecInput } from './spec.ts';
@@ -121,12 +121,15 @@ async function withMounts(
   const own = await prepareMounts(request.mounts, context);
   try {
     // As BuildKit: a step's mounts come after these two, and may hide them; parents before what is in them.
-    const mounts = [...networkFiles(env, request, bundle), ...parentsFirst(own.mounts)];
+    const mounts = [...networkFiles(env, request, bundle), ...parentsFirst(own.mounts)].map((mount) =>
+      withModeOf(rootfs, mount),
+    );
     // /proc, /sys and /dev stay where there were none, as with BuildKit.
     const stubs = plannedStubs(
       rootfs,
       mounts.map((mount) => mount.destination).filter((destination) => !isVirtual(destination)),
     );
+    makeParentStubs(root, stubs);
     if (request.rootReadonly !== true) ensureWorkingDirectory(root, rootfs, request.cwd, user);
     const seccomp = request.security === 'insecure' ? undefined : env.seccomp();
     writeSpec(env, request, { bundle, rootfs, mounts, user, seccomp, terminal: hasTerminal(io), guarded });

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openConfined } from '../../sys/confined.ts';
 import { resolveInRoot } from './root-path.ts';
 import { scanUpper } from './scan.ts';
-import { plannedStubs, removeStubs } from './stubs.ts';
+import { makeParentStubs, plannedStubs, removeStubs } from './stubs.ts';
 
 let root: string;
 beforeAll(() => {
@@ -50,6 +50,17 @@ describe('stubs', () => {
     for (const [index, path] of stubs.entries()) {
       expect(stubs.slice(0, index).some((earlier) => path.startsWith(`${earlier}/`))).toBe(false);
     }
+  });
+
+  it('that others are in are plain directories from the start', () => {
+    const here = `${root}/parents`;
+    mkdirSync(here);
+    const confined = openConfined(here);
+    makeParentStubs(confined, ['a/b/c', 'a/b', 'a', 'alone']);
+    expect(confined.lstat('a/b')).toMatchObject({ type: 'directory', mode: 0o755 });
+    confined.close();
+    expect(readdirSync(here)).toEqual(['a']);
+    expect(readdirSync(`${here}/a/b`)).toEqual([]);
   });
 
   it('are removed while they are empty, and nothing else', () => {

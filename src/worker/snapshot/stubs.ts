@@ -7,6 +7,8 @@ import { BuildError } from '../../contracts/index.ts';
 import type { ConfinedRoot } from '../../sys/confined.ts';
 import { resolveInRoot } from './root-path.ts';
 
+const PARENT_MODE = 0o755;
+
 /**
  * What will have to be made for these mount points, deepest first.
  *
@@ -20,6 +22,21 @@ export function plannedStubs(root: string, targets: Iterable<string>): readonly 
     for (let length = names.length; length > existing; length--) stubs.add(names.slice(0, length).join('/'));
   }
   return [...stubs].sort((a, b) => b.length - a.length);
+}
+
+/**
+ * Makes those that others are in, as runc makes them: a step may write beside a mount point, and then they stay.
+ */
+export function makeParentStubs(root: ConfinedRoot, stubs: readonly TreePath[]): void {
+  for (const path of [...stubs].reverse()) {
+    if (!stubs.some((other) => other.startsWith(`${path}/`))) continue;
+    const slash = path.lastIndexOf('/');
+    const parent = slash < 0 ? '' : path.slice(0, slash);
+    const before = root.lstat(parent);
+    root.mkdir(path, PARENT_MODE);
+    root.chmod(path, PARENT_MODE);
+    if (before !== undefined) root.utimens(parent, before.mtime, before.mtimeNsec);
+  }
 }
 
 /**

@@ -12,7 +12,13 @@ import {
 } from '../buildkit/index.ts';
 import { BuildError, type BuildEventSink, type RemoteResult, type RemoteTarget } from '../contracts/index.ts';
 import { parseDockerfile } from '../dockerfile/index.ts';
-import { dockerfileToLlb, mainContext } from '../frontend/index.ts';
+import {
+  dockerfileToLlb,
+  mainContext,
+  type FrontendResult,
+  type Resolver,
+  type ResolvedImage,
+} from '../frontend/index.ts';
 import { definition, type Platform } from '../llb/index.ts';
 import { createContexts } from '../source/index.ts';
 import type { Builder, BuilderNode } from './builders.ts';
@@ -158,7 +164,15 @@ async function convert(
   const warned = new Set<string>();
   const targets: RemoteTarget[] = [];
   for (const platform of platforms ?? [native]) {
-    const frontend = await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform, native), daemon);
+    const images = new Map<string, ResolvedImage['config']>();
+    const resolver: Resolver = {
+      async resolveImage(...question) {
+        const answer = await daemon.resolveImage(...question);
+        images.set(answer.ref, answer.config);
+        return answer;
+      },
+    };
+    const frontend = await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform, native), resolver);
     record.graph(frontend);
     for (const warning of frontend.warnings) {
       const key = JSON.stringify([warning.rule, warning.message, warning.location?.ranges]);
@@ -166,9 +180,28 @@ async function convert(
       warned.add(key);
     }
     const { definition: graph, config, sourceDateEpoch } = frontend;
-    targets.push({ definition: graph, config: { ...config }, platform, sourceDateEpoch });
+    const baseConfig = images.get(baseImage(frontend));
+    targets.push({
+      definition: graph,
+      config: { ...config },
+      baseConfig: baseConfig && { ...baseConfig },
+      platform,
+      sourceDateEpoch,
+    });
   }
   return targets;
+}
+
+/** The reference of the image that the target stands on, through the stages that it is FROM; '' for none. */
+function baseImage({ target, stages }: FrontendResult): string {
+  for (let at = target, hops = 0; hops <= stages.length; hops++) {
+    const { base } = at;
+    if (base?.vertex.op.kind === 'source') return base.vertex.op.identifier.replace(/^docker-image:\/\//, '');
+    const below = stages.find(({ result }) => base !== undefined && result?.vertex === base.vertex);
+    if (below === undefined || below === at) return '';
+    at = below;
+  }
+  return '';
 }
 
 /** Builds of one directory or repository find each other's cache on the same node. */

@@ -20,7 +20,7 @@ export { createRemoteEngine } from './engine.ts';
 export type { RemoteEngineOptions } from './engine.ts';
 export { assignPlatforms, groupByNode } from './nodes.ts';
 export type { Assignment, NodeState } from './nodes.ts';
-export { parseRemoteOutputs } from './outputs.ts';
+export { parseRemoteOutputs, withEpoch } from './outputs.ts';
 export type { RemoteOutput } from './outputs.ts';
 export { probeNode } from './probe.ts';
 export type { NodeToProbe, ProbedNode } from './probe.ts';

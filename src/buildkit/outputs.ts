@@ -22,6 +22,19 @@ export type Receive =
   /** An OCI layout; blobs come through the content service. */
   | { readonly kind: 'layout'; readonly dest: string };
 
+/** Exporters of images. */
+const IMAGES = new Set(['image', 'oci', 'docker']);
+
+/**
+ * With SOURCE_DATE_EPOCH our own engine bounds the times in layers too, so that equal inputs are equal images; daemons
+ * do so when they are asked.
+ */
+export function withEpoch(outputs: readonly RemoteOutput[]): readonly RemoteOutput[] {
+  return outputs.map((output) =>
+    IMAGES.has(output.type) ? { ...output, attrs: { 'rewrite-timestamp': 'true', ...output.attrs } } : output,
+  );
+}
+
 export interface OutputOptions {
   readonly words: readonly string[];
   /** `-t`. */

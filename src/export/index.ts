@@ -12,8 +12,9 @@
  *
  * Not here: how a layer is packed (`image/`), the distribution protocol (`registry/`).
  */
-export { parseAnnotation } from './annotations.ts';
+export { annotationsFor, checkAnnotations, parseAnnotation } from './annotations.ts';
 export type { Annotation } from './annotations.ts';
+export { encodeDocument } from './document.ts';
 export { parseCsv } from './csv.ts';
 export { createExporter } from './create-exporter.ts';
 export type { ExporterSurroundings } from './create-exporter.ts';

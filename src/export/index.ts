@@ -38,3 +38,5 @@ export const loadDaemons = async () => await import('./load/index.ts');
 export const loadLocalWriter = async () => (await import('./local-writer.ts')).LocalWriter;
 export type * from './cache/target.ts';
 export const loadCacheExport = async () => await import('./cache/index.ts');
+export type * from './cache-mounts/types.ts';
+export const loadMountExport = async () => await import('./cache-mounts/index.ts');

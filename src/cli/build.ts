@@ -45,6 +45,18 @@ export const BUILD_FLAGS: readonly Flag[] = [
     help: 'Use results of other machines: type=registry,ref=REF; type=local,src=DIR; or REF alone',
   },
   {
+    name: 'cache-mount-from',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Fill RUN --mount=type=cache from other machines: type=registry,ref=REF or type=local,src=DIR[,scope=S][,id=ID]',
+  },
+  {
+    name: 'cache-mount-to',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Give cache mounts to others: type=registry,ref=REF or type=local,dest=DIR[,scope=S][,id=ID][,max-size=N]',
+  },
+  {
     name: 'cache-to',
     value: 'SPEC',
     multiple: true,
@@ -213,6 +225,8 @@ export function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions
     pull: parsed.on('pull'),
     cacheFrom: parsed.list('cache-from'),
     cacheTo: parsed.list('cache-to'),
+    cacheMountFrom: parsed.list('cache-mount-from'),
+    cacheMountTo: parsed.list('cache-mount-to'),
     frozen: parsed.on('frozen'),
     attest: parsed.list('attest'),
     provenance: parsed.text('provenance'),

@@ -36,7 +36,7 @@ export type { ShownAttestation } from './api/attest/show.ts';
 export { lock } from './api/lock.ts';
 export type { LockChange, LockOptions } from './api/lock.ts';
 export { diskUsage, storeProblems, verifyStore } from './api/du.ts';
-export type { DiskUsageOptions, StoreUsage, UsageItem, UsageType, VerifyReport } from './api/du.ts';
+export type { DiskUsage, DiskUsageOptions, UsageItem, UsageType, VerifyReport } from './api/du.ts';
 export { prune } from './api/prune.ts';
 export type { PruneOptions, PruneReport } from './api/prune.ts';
 export { login, logout } from './api/login.ts';

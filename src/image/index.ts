@@ -3,6 +3,7 @@
  *
  *     blob --decompress.ts--> tar --tar/tokenizer.ts, layer-tree.ts--> tree        (readLayer)
  *     tree --pack/plan.ts, pack/assemble.ts--> tar --compress.ts--> blob           (packLayer)
+ *     tar --estargz/--> blob that can be read file by file                         (packLayer, eStargz)
  *     trees of several layers --tree-index.ts, merge.ts, view.ts--> one file system (mergeLayers)
  *
  * *Digest* names a blob as it is stored, *diff ID* the uncompressed tar, *chain ID* a stack of diff IDs. A *layer* here is

@@ -35,6 +35,10 @@ export interface BuildOptions extends HostOptions {
   readonly cacheFrom?: readonly string[] | undefined;
   /** `type=registry|local|inline,...`: where the results of this build go. */
   readonly cacheTo?: readonly string[] | undefined;
+  /** `type=registry|local,...[,scope=][,id=]`: fills cache mounts from other machines (docs/cache-mounts.md). */
+  readonly cacheMountFrom?: readonly string[] | undefined;
+  /** `type=registry|local,...[,scope=][,id=][,max-size=]`: gives cache mounts to other machines. */
+  readonly cacheMountTo?: readonly string[] | undefined;
   /**
    * Where to build: a builder's name, the URL of a BuildKit daemon (docs/engines.md), or `embedded`. Default: as
    * SLIPWAY_ENGINE and `slipway builder use` say, else this machine.

@@ -11,6 +11,7 @@ import { createEngine } from '../solver/index.ts';
 import { createSources, type Pins, type Sources } from '../source/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { createWorker } from '../worker/index.ts';
+import { openMounts, type MountWords, type TravellingMounts } from './cache-mounts.ts';
 import type { ContextDirectory } from './contexts.ts';
 import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
 import { frozenPins } from './lock-file.ts';
@@ -32,6 +33,7 @@ export interface Session {
   readonly executor: Executor;
   readonly sources: Sources;
   readonly worker: ReturnType<typeof createWorker>;
+  readonly mounts: TravellingMounts;
   /** Reads and parses the Dockerfile and what stands beside it. */
   read(): Promise<{ readonly inputs: Inputs; readonly dockerfile: Dockerfile }>;
   /** Turns it into a graph for each platform; asks registries about base images. */
@@ -50,6 +52,7 @@ export async function withSession<T>(
     readonly pins?: Pins | undefined;
     /** Registries that may be spoken to in plain http. */
     readonly insecure?: readonly string[] | undefined;
+    readonly mounts?: MountWords | undefined;
   } = { listsContent: true },
 ): Promise<T> {
   const env = options.env ?? process.env;
@@ -83,6 +86,7 @@ export async function withSession<T>(
     secret: async (id) => await Promise.resolve(secrets(id)),
     ssh,
   });
+  const mounts = openMounts(how.mounts ?? { from: [], to: [] }, { store, registry, events, signal });
   const worker = createWorker({
     store,
     sources,
@@ -92,6 +96,7 @@ export async function withSession<T>(
     ssh,
     shmSize: options.shmSize,
     listsContent: how.listsContent,
+    beforeCacheMount: mounts.before,
   });
   try {
     return await work({
@@ -103,6 +108,7 @@ export async function withSession<T>(
       executor,
       sources,
       worker,
+      mounts,
       async read() {
         const inputs = await readInputs(options, {
           directories,

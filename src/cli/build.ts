@@ -45,6 +45,18 @@ export const BUILD_FLAGS: readonly Flag[] = [
     help: 'Use results of other machines: type=registry,ref=REF; type=local,src=DIR; or REF alone',
   },
   {
+    name: 'cache-mount-from',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Fill RUN --mount=type=cache from other machines: type=registry,ref=REF or type=local,src=DIR[,scope=S][,id=ID]',
+  },
+  {
+    name: 'cache-mount-to',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Give cache mounts to others: type=registry,ref=REF or type=local,dest=DIR[,scope=S][,id=ID][,max-size=N]',
+  },
+  {
     name: 'cache-to',
     value: 'SPEC',
     multiple: true,
@@ -135,7 +147,8 @@ export const buildCommand: Command = {
       throw usage(buildCommand, `--print takes llb or json, not "${printed}"`);
 
     const progress = createProgress(progressMode(parsed, io), io.stderr);
-    const explained = parsed.on('explain') ? await explainer(io) : undefined;
+    const raw = parsed.text('progress') === 'rawjson';
+    const explained = parsed.on('explain') ? await explainer(io, raw) : undefined;
     try {
       const result = await build({
         ...optionsOf(parsed, io, context),
@@ -150,7 +163,7 @@ export const buildCommand: Command = {
       if (result.printed !== undefined) await write(io.stdout, result.printed);
       if (parsed.on('quiet') && result.image !== undefined)
         io.stdout.write(`${result.image.configDigest ?? result.image.digest}\n`);
-      return result.verified === undefined ? 0 : await sayVerified(result.verified, io);
+      return result.verified === undefined ? 0 : await sayVerified(result.verified, io, raw);
     } catch (error) {
       progress.close();
       explained?.print();
@@ -160,21 +173,21 @@ export const buildCommand: Command = {
 };
 
 /** Keeps the explanations until progress has had its last word. */
-async function explainer(io: Io) {
+async function explainer(io: Io, raw: boolean) {
   const { explanationLines } = await import('./explain.ts');
   let text = '';
   return {
     take: (explanations: readonly Explanation[]) => {
-      text = explanationLines(explanations, false);
+      text = raw ? `${JSON.stringify({ explanations })}\n` : `\n${explanationLines(explanations, false)}`;
     },
-    print: () => io.stderr.write(text === '' ? '' : `\n${text}`),
+    print: () => io.stderr.write(text),
   };
 }
 
 /** @returns The exit code: a wrong hit fails. */
-async function sayVerified(verified: readonly VerifiedStep[], io: Io): Promise<number> {
+async function sayVerified(verified: readonly VerifiedStep[], io: Io, raw: boolean): Promise<number> {
   const { verifiedText } = await import('./verify.ts');
-  io.stderr.write(`\n${verifiedText(verified)}`);
+  io.stderr.write(raw ? `${JSON.stringify({ verified })}\n` : `\n${verifiedText(verified)}`);
   return verified.some(({ verdict }) => verdict === 'wrong-key') ? 1 : 0;
 }
 
@@ -213,6 +226,8 @@ export function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions
     pull: parsed.on('pull'),
     cacheFrom: parsed.list('cache-from'),
     cacheTo: parsed.list('cache-to'),
+    cacheMountFrom: parsed.list('cache-mount-from'),
+    cacheMountTo: parsed.list('cache-mount-to'),
     frozen: parsed.on('frozen'),
     attest: parsed.list('attest'),
     provenance: parsed.text('provenance'),

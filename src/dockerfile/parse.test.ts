@@ -308,6 +308,8 @@ describe('heredocs', () => {
   test('of a trigger are kept as the image stores them', () => {
     const [onbuild] = body('onbuild RUN cat <<-A <<"B"\n\t1\n\tA\n2\nB\n');
     expect(onbuild?.name === 'ONBUILD' && onbuild.expression).toBe('RUN cat <<-A <<"B"\n\t1\nA\n2\nB');
+    const [blanks] = body('ONBUILD  RUN  a  b \n');
+    expect(blanks?.name === 'ONBUILD' && blanks.expression).toBe('RUN  a  b ');
   });
 });
 

@@ -30,7 +30,7 @@ export interface Fixture {
   readonly root: string;
   readonly store: Store;
   readonly executor: ReturnType<typeof createExecutor>;
-  /** The layer of the root file system: busybox, /etc/passwd and group, /opt, /tmp; no /etc/hosts, no /proc. */
+  /** The layer of the root file system: busybox, /etc/passwd and group, /opt, /tmp, mount points; no /etc/hosts. */
   readonly base: LayerId;
   /** A layer whose directory `fill` has filled. */
   layer(fill: (directory: string) => void): Promise<LayerId>;
@@ -100,7 +100,7 @@ function fillRoot(directory: string): void {
   for (const name of execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
     if (!existsSync(`${directory}/bin/${name}`)) symlinkSync('busybox', `${directory}/bin/${name}`);
   }
-  mkdirSync(`${directory}/etc`);
+  for (const name of ['etc', 'proc', 'sys', 'dev']) mkdirSync(`${directory}/${name}`);
   mkdirSync(`${directory}/opt/sub`, { recursive: true });
   writeFileSync(`${directory}/opt/file`, 'opt\n');
   mkdirSync(`${directory}/tmp`);

@@ -11,8 +11,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ExportInput, ExportResult, Layer } from '../contracts/index.ts';
+import { parseImageConfig, parseManifest } from '../image/index.ts';
 import { createExporter } from './create-exporter.ts';
 import { parseOutput } from './parse-output.ts';
 import { META, openFixture, sha256 } from './testing/fixture.ts';
@@ -161,6 +163,26 @@ describe('type=oci and type=docker', () => {
     };
     expect(manifest.layers.map((layer) => layer.mediaType)).toEqual([mediaType, mediaType]);
     expect(manifest.config.mediaType).toContain(oci ? 'oci' : 'docker');
+  });
+
+  test('compression=estargz: a table of contents for snapshotters, an ordinary image for others', async () => {
+    const output = 'type=oci,tar=false,compression=estargz,dest=';
+    const { image } = await run(`${output}estargz`, { names: ['app'] });
+    const read = (digest: string): Buffer => readFileSync(path(`estargz/blobs/${digest.replace(':', '/')}`));
+    const manifest = parseManifest(read(image?.digest ?? ''));
+    const config = parseImageConfig(read(manifest.config.digest));
+    for (const [i, layer] of manifest.layers.entries()) {
+      expect(layer.mediaType).toBe('application/vnd.oci.image.layer.v1.tar+gzip');
+      expect(Object.keys(layer.annotations ?? {})).toEqual([
+        'containerd.io/snapshot/stargz/toc.digest',
+        'io.containers.estargz.uncompressed-size',
+      ]);
+      expect(sha256(gunzipSync(read(layer.digest)))).toBe(config.rootfs?.diff_ids[i]);
+    }
+    skopeo('copy', '-q', `oci:${path('estargz')}:latest`, `dir:${path('estargz-copied')}`);
+    expect((await run(`${output}estargz-again`, { names: ['app'] })).image).toEqual(image);
+    const plain = await run('type=oci,tar=false,dest=not-estargz', { names: ['app'] });
+    expect(plain.image?.digest).not.toBe(image?.digest);
   });
 
   test('annotations', async () => {

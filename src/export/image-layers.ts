@@ -1,6 +1,6 @@
 import { BuildError } from '../contracts/index.ts';
 import type { ExportContext, Layer, LayerBlob } from '../contracts/index.ts';
-import { MEDIA_TYPES, compressionOf, isBaseLayer, layerTime, packLayer } from '../image/index.ts';
+import { MEDIA_TYPES, compressionOf, isBaseLayer, isEstargz, layerTime, packLayer } from '../image/index.ts';
 import type { CompressionType, Descriptor } from '../image/index.ts';
 import type { LayerRow, Store } from '../store/index.ts';
 import { inParallel } from './in-parallel.ts';
@@ -86,7 +86,9 @@ function foreignBlob(row: LayerRow | undefined): LayerRow['blobs'][number] | und
 }
 
 function mustRepack(blob: LayerBlob, { forceCompression, compression, compressionLevel }: ImageAttributes): boolean {
-  return forceCompression && (compressionOf(blob.mediaType) !== compression || compressionLevel !== undefined);
+  if (!forceCompression) return false;
+  if (compression === 'estargz') return !isEstargz(blob);
+  return compressionOf(blob.mediaType) !== compression || compressionLevel !== undefined;
 }
 
 function layerDescriptor({ mediaType, digest, size, annotations }: LayerBlob, oci: boolean): Descriptor {

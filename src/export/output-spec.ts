@@ -1,5 +1,5 @@
 /** What one `-o` asks for, parsed (`parse-output.ts`). */
-import type { CompressionType } from '../image/index.ts';
+import type { LayerCompression } from '../image/index.ts';
 import type { Annotation } from './annotations.ts';
 
 /** How an image is made, whatever becomes of it (BuildKit: exptypes/keys.go). */
@@ -8,7 +8,7 @@ export interface ImageAttributes {
   readonly names: readonly string[];
   /** OCI media types rather than Docker's. */
   readonly ociMediaTypes: boolean;
-  readonly compression: CompressionType;
+  readonly compression: LayerCompression;
   readonly compressionLevel: number | undefined;
   /** Also layers that came with a base image. */
   readonly forceCompression: boolean;

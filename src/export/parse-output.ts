@@ -2,7 +2,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { BuildError } from '../contracts/index.ts';
 import { LEVEL_MAX } from '../image/index.ts';
-import type { CompressionType } from '../image/index.ts';
+import type { LayerCompression } from '../image/index.ts';
 import { annotationAttribute } from './annotations.ts';
 import type { Annotation } from './annotations.ts';
 import { parseCsv } from './csv.ts';
@@ -139,8 +139,7 @@ function imageAttributes(read: AttributeReader): ImageAttributes {
   const compression = read.compression();
   return {
     names: (read.text('name') ?? '').split(',').filter((name) => name !== ''),
-    // Docker has no media type for zstd.
-    ociMediaTypes: read.boolean('oci-mediatypes', true) || compression === 'zstd',
+    ociMediaTypes: read.mediaTypes(compression),
     compression,
     compressionLevel: read.level(compression),
     forceCompression: read.boolean('force-compression', false),
@@ -206,25 +205,25 @@ class AttributeReader {
     return word;
   }
 
-  compression(): CompressionType {
-    const value = this.text('compression');
-    if (value === 'estargz') {
-      throw new BuildError({
-        code: 'unsupported',
-        message: 'compression=estargz is not supported',
-        hint: 'use gzip, zstd or uncompressed',
-      });
-    }
-    return this.word('compression', ['gzip', 'zstd', 'uncompressed'] as const) ?? 'gzip';
+  compression(): LayerCompression {
+    return this.word('compression', ['gzip', 'zstd', 'estargz', 'uncompressed'] as const) ?? 'gzip';
   }
 
-  level(compression: CompressionType): number | undefined {
+  level(compression: LayerCompression): number | undefined {
     const level = this.integer('compression-level');
     if (level === undefined || compression === 'uncompressed') return undefined;
-    const most = LEVEL_MAX[compression];
+    const most = LEVEL_MAX[compression === 'estargz' ? 'gzip' : compression];
     if (level < 1 || level > most)
       throw this.#bad('compression-level', String(level), `1 to ${most} for ${compression}`);
     return level;
+  }
+
+  /** Docker has no media type for zstd, and no place for what a reader of eStargz needs to know. */
+  mediaTypes(compression: LayerCompression): boolean {
+    const oci = this.optionalBoolean('oci-mediatypes');
+    if (oci === false && compression === 'estargz')
+      throw this.#bad('oci-mediatypes', 'false', 'true with compression=estargz');
+    return oci !== false || compression === 'zstd';
   }
 
   annotations(): readonly Annotation[] {

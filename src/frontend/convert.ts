@@ -16,7 +16,7 @@ import { findTarget } from './graph-checks.ts';
 import { DEFAULT_PATH, finishImage, platformFields, platformOf, withConfig, withPlatform } from './image-config.ts';
 import { dispatch, isStep } from './instructions/index.ts';
 import { mainContext, settled } from './named-context.ts';
-import { absolutePath } from './paths.ts';
+import { absolutePath, workingDirectory } from './paths.ts';
 import { plan } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { normalizePlatform, samePlatform } from './platform.ts';
@@ -153,7 +153,7 @@ function startState(
   const { WorkingDir: workdir = '', User: user = '' } = image.config ?? {};
   return {
     ...inherited,
-    image: workdir === '' ? image : withConfig(image, { WorkingDir: absolutePath('/', workdir) }),
+    image: workdir === '' ? image : withConfig(image, { WorkingDir: workingDirectory('/', workdir) }),
     env: withImageEnv(inherited.env, image),
     workdir: workdir === '' ? inherited.workdir : absolutePath('/', workdir),
     user: user === '' ? inherited.user : user,

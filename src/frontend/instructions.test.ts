@@ -145,6 +145,7 @@ describe('configuration', () => {
     ['users', 'ARG u=me\nUSER $u:grp', { User: 'me:grp' }],
     ['labels', 'LABEL a=1 b="x y"\nLABEL a=2', { Labels: { a: '2', b: 'x y' } }],
     ['working directories', 'WORKDIR /a\nWORKDIR b/../c', { WorkingDir: '/a/c' }],
+    ['an absolute working directory as it was written', 'WORKDIR /a/../b/', { WorkingDir: '/a/../b/' }],
     ['triggers', 'ONBUILD RUN x\nONBUILD COPY . /', { OnBuild: ['RUN x', 'COPY . /'] }],
     [
       'ports',

@@ -3,7 +3,7 @@ import { BuildError } from '../contracts/index.ts';
 import type { SourceLocation } from '../contracts/index.ts';
 
 const MODE_MAX = 0o7777;
-const CLAUSE = /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+$/;
+const CLAUSE = /^[ugoa]*(?:[-+=][rwxXstugo]*)+$/;
 
 /**
  * `mode` -1 = as it is, or `modeStr` says how to change it.

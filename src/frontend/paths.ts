@@ -23,6 +23,11 @@ export function absolutePath(parent: string, path: string): string {
   return isAbsolute(path) ? cleanPath(path) : cleanPath(joinPath('/', parent, path));
 }
 
+/** What WORKDIR puts into the image: an absolute path stands as it was written (NormalizePath without cleaning). */
+export function workingDirectory(parent: string, path: string): string {
+  return isAbsolute(path) ? path : absolutePath(parent, path);
+}
+
 /**
  * As {@link absolutePath}, keeping what a copy's destination says by its end: a trailing slash (a directory), or `/.`.
  */

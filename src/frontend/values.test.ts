@@ -141,6 +141,7 @@ describe('--chmod', () => {
     ['a=rX', { mode: 0, modeStr: 'a=rX' }],
     ['+t', { mode: 0, modeStr: '+t' }],
     ['g=u', { mode: 0, modeStr: 'g=u' }],
+    ['u=gx', { mode: 0, modeStr: 'u=gx' }],
   ])('takes %j', (text, expected) => {
     expect(parseMode(text, location)).toEqual(expected);
   });

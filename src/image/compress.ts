@@ -3,6 +3,7 @@
  * itself, and joined in order. Equal bytes in give equal bytes out for one version of the compressor, on any number of
  * cores and however the stream was cut.
  */
+import { inOrder } from './in-order.ts';
 import { MEDIA_TYPES } from './types.ts';
 
 export type CompressionType = 'gzip' | 'zstd' | 'uncompressed';
@@ -167,25 +168,4 @@ async function* blocksOf(
     release?.(chunk);
   }
   if (block !== undefined && used > 0) yield { bytes: block.subarray(0, used), chunk: undefined };
-}
-
-/** Results in the order of the items, `width` of them in work at once. */
-async function* inOrder<T, R>(
-  items: AsyncIterable<T>,
-  width: number,
-  work: (item: T) => Promise<R>,
-): AsyncGenerator<R> {
-  const pending: Promise<R>[] = [];
-  try {
-    for await (const item of items) {
-      pending.push(work(item));
-      if (pending.length < width) continue;
-      const first = pending.shift();
-      if (first !== undefined) yield await first;
-    }
-    for (let first = pending.shift(); first !== undefined; first = pending.shift()) yield await first;
-  } finally {
-    // After an error nobody waits for the rest; nothing it does matters, but it must not go unhandled.
-    await Promise.allSettled(pending);
-  }
 }

@@ -87,7 +87,8 @@ function parseOnbuild(statement: Statement): OnbuildInstruction {
   return {
     ...base,
     name: 'ONBUILD',
-    expression: base.original.replace(/^\s*ONBUILD\s*/i, '') + bodies.join(''),
+    // To the end of the line, blanks too, as BuildKit keeps it.
+    expression: statement.line.text.slice(statement.span.start).replace(/^\s*ONBUILD\s*/i, '') + bodies.join(''),
     instruction: trigger,
   };
 }

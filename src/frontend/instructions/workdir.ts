@@ -2,7 +2,7 @@ import type { WorkdirInstruction } from '../../dockerfile/index.ts';
 import { vertex } from '../../llb/index.ts';
 import { parseOwner } from '../owner.ts';
 import { withConfig, withHistory } from '../image-config.ts';
-import { absolutePath } from '../paths.ts';
+import { absolutePath, workingDirectory } from '../paths.ts';
 import type { InstructionHandler } from '../state.ts';
 import { instructionText, nextStepName } from '../step-name.ts';
 import { timestamp } from '../timestamp.ts';
@@ -10,10 +10,11 @@ import { expand } from '../words.ts';
 
 /** Makes the directory, owned by the USER of the moment; `/` is there already and makes no layer. */
 export const dispatchWorkdir: InstructionHandler<WorkdirInstruction> = (state, instruction, context) => {
-  const path = absolutePath(state.image.config?.WorkingDir ?? '/', expand(instruction.path, state, context));
-  const image = withConfig(state.image, { WorkingDir: path });
-  const history = `WORKDIR ${path}`;
-  if (path === '/') return { ...state, workdir: path, image: withHistory(image, history, { layer: false }) };
+  const written = workingDirectory(state.image.config?.WorkingDir ?? '/', expand(instruction.path, state, context));
+  const path = absolutePath('/', written);
+  const image = withConfig(state.image, { WorkingDir: written });
+  const history = `WORKDIR ${written}`;
+  if (written === '/') return { ...state, workdir: path, image: withHistory(image, history, { layer: false }) };
   const text = instructionText(instruction, state.env, { escape: context.escape });
   context.usePath(state.root, '/');
   const mkdir = vertex(

@@ -219,6 +219,12 @@ const cases: readonly Case[] = [
     layer: ['o/ 0755 0:0', 'o/a/ 0755 0:0', 'o/a/keep file 0644 0:0 1', 'o/c file 0644 0:0 1'],
   },
   {
+    name: '--exclude with a path from the root leaves out nothing',
+    source: { a: '1' },
+    copy: copyAction('/', '/o/', { excludePatterns: ['/a', '!/b'] }),
+    layer: ['o/ 0755 0:0', 'o/a file 0644 0:0 1'],
+  },
+  {
     name: 'include patterns (--parents) make only the directories that lead to something',
     source: { 'a/b/f': 'x', 'a/b/g': 'y', 'a/e/h': 'z', 'a/b': dir({ mode: 0o750 }) },
     copy: copyAction('/', '/o/', { includePatterns: ['a/b/f'] }),

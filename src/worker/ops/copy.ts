@@ -9,7 +9,7 @@ import { makeDirectories, stampOf } from './make.ts';
 import type { Making, Stamp } from './make.ts';
 import { modeChangeOf } from './mode.ts';
 import type { ModeChange } from './mode.ts';
-import type { Owner } from './owner.ts';
+import { changeOwner, type Owner } from './owner.ts';
 import { baseName, cleanDestination, joinPath, parentPath, resolveDestination, splitPath } from './path.ts';
 import { linkGroup } from './select.ts';
 import type { SelectedRow, SelectedSource, Selection } from './select.ts';
@@ -203,7 +203,7 @@ function changeEntry<T extends NodeEntry>(entry: T, { owner, mode, stamp }: Chan
   if (owner === undefined && mode === undefined && stamp === undefined) return entry;
   return {
     ...entry,
-    ...owner,
+    ...changeOwner(entry, owner),
     ...stamp,
     ...(mode !== undefined && entry.type !== 'symlink'
       ? { mode: mode(entry.mode, entry.type === 'directory') }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { BuildError } from '../../contracts/index.ts';
 import type { Digest, DirectoryEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
 import type { MkDirAction, MkFileAction, SymlinkAction } from '../../llb/index.ts';
-import type { Owner } from './owner.ts';
+import { changeOwner, type Owner } from './owner.ts';
 import { cleanPath, joinPath, notDirectory, parentPath, resolveDestination } from './path.ts';
 import type { StagedTree } from './staged-tree.ts';
 
@@ -61,9 +61,8 @@ export async function makeDirectories(
 
 /** Owner of what is made without `--chown`: root, and the group of a set-group-id directory, as the kernel has it. */
 export function ownerIn(directory: NodeEntry | undefined, owner: Owner | undefined): Owner {
-  if (owner !== undefined) return owner;
   const inherits = directory?.type === 'directory' && (directory.mode & 0o2000) !== 0;
-  return { uid: 0, gid: inherits ? directory.gid : 0 };
+  return changeOwner({ uid: 0, gid: inherits ? directory.gid : 0 }, owner);
 }
 
 export async function makeDirectory(tree: StagedTree, action: MkDirAction, making: Making): Promise<void> {

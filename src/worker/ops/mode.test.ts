@@ -35,8 +35,10 @@ describe('--chmod', () => {
     ['+X', 0o644, true, 0o755],
     ['+X', 0o744, false, 0o755],
     ['go+rX', 0o700, true, 0o755],
-    // As setmode(3) has it: X counts after + only.
-    ['a=rX', 0o755, true, 0o444],
+    ['a=rX', 0o755, true, 0o555],
+    ['a=rX', 0o644, false, 0o444],
+    ['u=rwX,go=rX', 0o100, false, 0o755],
+    ['-X', 0o755, true, 0o644],
   ])('%s of %o, directory %s, is %o', (text, mode, directory, expected) => {
     expect(parseMode(text)(mode, directory).toString(8)).toBe(expected.toString(8));
   });

@@ -1,6 +1,6 @@
 /**
  * `--chmod`: octal, or symbolic as BSD's setmode(3) reads it, which is what BuildKit uses (tonistiigi/dchapes-mode),
- * with an empty umask. `X` counts after `+` only: `a=rX` is `a=r`.
+ * with an empty umask.
  */
 import { BuildError } from '../../contracts/index.ts';
 import type { CopyAction } from '../../llb/index.ts';
@@ -73,7 +73,8 @@ function parseOperation(operation: string, classes: number): Step[] {
     if (letter === 'r') set |= 0o444;
     else if (letter === 'w') set |= 0o222;
     else if (letter === 'x') set |= EXECUTE;
-    else if (letter === 'X') conditional = op === '+' ? EXECUTE : 0;
+    else if (letter === 'X' && op === '-') set |= EXECUTE;
+    else if (letter === 'X') conditional = EXECUTE;
     else if (letter === 's') set |= special ? 0o6000 : 0;
     else if (letter === 't') {
       if (special) {

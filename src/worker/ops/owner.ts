@@ -49,6 +49,14 @@ export async function resolveOwner(
   return { uid, gid };
 }
 
+/** `--chown=-1` comes as this: chown(2) leaves it as it is. */
+const UNCHANGED = 0xffff_ffff;
+
+export function changeOwner({ uid, gid }: Owner, owner: Owner | undefined): Owner {
+  if (owner === undefined) return { uid, gid };
+  return { uid: owner.uid === UNCHANGED ? uid : owner.uid, gid: owner.gid === UNCHANGED ? gid : owner.gid };
+}
+
 async function findUser(user: UserRef, treeOf: TreeOf): Promise<Owner | undefined> {
   for (const fields of await readTable(user, PASSWD, treeOf)) {
     if (fields[0] === user.name) return { uid: toId(fields[2]), gid: toId(fields[3]) };

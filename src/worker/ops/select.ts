@@ -106,9 +106,11 @@ interface Filter {
 
 function patternFilter(action: CopyAction): Filter | undefined {
   if (action.includePatterns.length === 0 && action.excludePatterns.length === 0) return undefined;
+  // Not as in an ignore file, a pattern from the root matches nothing: paths here begin below the source.
+  const exclude = action.excludePatterns.filter((pattern) => !/^\s*!?\s*\//.test(pattern));
   return {
     include: action.includePatterns.length > 0 ? compilePatterns(action.includePatterns, 'dockerfile') : undefined,
-    exclude: action.excludePatterns.length > 0 ? compilePatterns(action.excludePatterns, 'dockerfile') : undefined,
+    exclude: exclude.length > 0 ? compilePatterns(exclude, 'dockerfile') : undefined,
   };
 }
 

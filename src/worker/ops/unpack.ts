@@ -14,7 +14,7 @@ import type { Unpack } from './copy.ts';
 import { makeDirectories } from './make.ts';
 import type { Making } from './make.ts';
 import { joinPath, parentPath, resolveDestination, treePath } from './path.ts';
-import type { Owner } from './owner.ts';
+import { changeOwner, type Owner } from './owner.ts';
 import type { SelectedSource, Selection } from './select.ts';
 import type { StagedTree } from './staged-tree.ts';
 
@@ -101,7 +101,7 @@ type Meta = Pick<FileEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'mtimeNsec' | 'xa
 function metaOf({ mode, uid, gid, mtime, mtimeNsec, xattrs }: TarHeader, owner: Owner | undefined): Meta {
   const inRange = mtime >= 0 && mtime < MAX_TIME;
   const time = inRange ? { mtime, mtimeNsec } : { mtime: 0, mtimeNsec: 0 };
-  return { mode: mode & 0o7777, ...(owner ?? { uid, gid }), ...time, xattrs };
+  return { mode: mode & 0o7777, ...(owner === undefined ? { uid, gid } : changeOwner(ROOT, owner)), ...time, xattrs };
 }
 
 function withXattrs(existing: NodeEntry | undefined, added: NodeEntry['xattrs']): NodeEntry['xattrs'] {

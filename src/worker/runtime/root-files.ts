@@ -8,7 +8,7 @@ import { resolveInRoot } from '../snapshot/root-path.ts';
 import type { RunUser } from './user.ts';
 
 /** Mount points below these are on file systems of the runtime's, never in the root. */
-export const VIRTUAL = ['/proc', '/sys', '/dev'];
+const VIRTUAL = ['/proc', '/sys', '/dev'];
 
 export function isVirtual(destination: string): boolean {
   return VIRTUAL.some((path) => destination === path || destination.startsWith(`${path}/`));

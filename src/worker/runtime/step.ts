@@ -15,7 +15,7 @@ import { viewLayers } from '../snapshot/view-layers.ts';
 import { removeBundle, removeInSteps, removeWork } from './cleanup.ts';
 import { hostsText, type StepEnvironment } from './environment.ts';
 import { oomKills } from './oom.ts';
-import { VIRTUAL, ensureWorkingDirectory, isVirtual, readInRoot } from './root-files.ts';
+import { ensureWorkingDirectory, isVirtual, readInRoot } from './root-files.ts';
 import { runContainer, type StepOutput } from './run.ts';
 import { captureSeccomp } from './seccomp-capture.ts';
 import { ociSpec, DEFAULT_HOSTNAME, type OciMount, type SpecInput } from './spec.ts';
@@ -122,10 +122,11 @@ async function withMounts(
   try {
     // As BuildKit: a step's mounts come after these two, and may hide them; parents before what is in them.
     const mounts = [...networkFiles(env, request, bundle), ...parentsFirst(own.mounts)];
-    const stubs = plannedStubs(rootfs, [
-      ...mounts.map((mount) => mount.destination).filter((destination) => !isVirtual(destination)),
-      ...VIRTUAL,
-    ]);
+    // /proc, /sys and /dev stay where there were none, as with BuildKit.
+    const stubs = plannedStubs(
+      rootfs,
+      mounts.map((mount) => mount.destination).filter((destination) => !isVirtual(destination)),
+    );
     if (request.rootReadonly !== true) ensureWorkingDirectory(root, rootfs, request.cwd, user);
     const seccomp = request.security === 'insecure' ? undefined : env.seccomp();
     writeSpec(env, request, { bundle, rootfs, mounts, user, seccomp, terminal: hasTerminal(io), guarded });

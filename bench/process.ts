@@ -1,17 +1,22 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createTreeSampler } from './memory.ts';
 import type { Command } from './types.ts';
 
 export interface Timed {
   /** Seconds from the start of the first process to the end of the last. */
   readonly seconds: number;
+  /** Processor seconds of the commands, all that they waited for, and the daemons; in steps of 0.01. */
+  readonly cpuSeconds: number;
   /** Peak of the sum over the process tree (and daemons), bytes; only when asked for. */
   readonly peakBytes?: number | undefined;
 }
 
 export interface RunOptions {
-  /** Watches memory: costs time, so never in a run that counts. */
+  /** Processes that work for the commands. */
   readonly daemons?: readonly number[] | undefined;
+  /** Watches memory: costs time, so never in a run that counts. */
+  readonly memory?: boolean | undefined;
   /** Seconds after which it is ended. */
   readonly timeout?: number | undefined;
 }
@@ -20,14 +25,38 @@ const DEFAULT_TIMEOUT = 900;
 
 /** Runs commands one after the other. @throws Error with the end of the output when one fails. */
 export async function runCommands(commands: readonly Command[], options: RunOptions = {}): Promise<Timed> {
-  const sampler = options.daemons === undefined ? undefined : createTreeSampler(options.daemons);
+  const daemons = options.daemons ?? [];
+  const sampler = options.memory === true ? createTreeSampler(daemons) : undefined;
+  const cpuBefore = cpuSecondsOf(daemons);
   const start = process.hrtime.bigint();
   try {
     for (const command of commands) await runOne(command, options.timeout ?? DEFAULT_TIMEOUT, sampler?.watch);
   } finally {
     sampler?.stop();
   }
-  return { seconds: Number(process.hrtime.bigint() - start) / 1e9, peakBytes: sampler?.peakBytes() };
+  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+  return { seconds, cpuSeconds: cpuSecondsOf(daemons) - cpuBefore, peakBytes: sampler?.peakBytes() };
+}
+
+/** Clock ticks a second in /proc (USER_HZ, the same on every Linux that Node runs on). */
+const TICKS = 100;
+
+/** What ended children of this process took, and what daemons took with theirs: fields 14 to 17 of /proc/PID/stat. */
+function cpuSecondsOf(daemons: readonly number[]): number {
+  const times = (pid: number | 'self'): readonly number[] => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      return stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .slice(11, 15)
+        .map(Number);
+    } catch {
+      return [];
+    }
+  };
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  return (sum(times('self').slice(2)) + sum(daemons.flatMap(times))) / TICKS;
 }
 
 function runOne(command: Command, timeout: number, onStart?: (pid: number) => void): Promise<void> {

@@ -66,9 +66,10 @@ export function markdown(report: Report): string {
 
 function toolCell(result: ToolResult | undefined): string {
   if (result === undefined) return '';
-  const { seconds, peakBytes, outputBytes, traffic } = result;
+  const { seconds, cpuSeconds, peakBytes, outputBytes, traffic } = result;
   return [
     spread(seconds),
+    `cpu ${cpuSeconds.median.toFixed(2)} s`,
     ...(peakBytes === undefined ? [] : [`${Math.round(peakBytes / 2 ** 20)} MiB`]),
     ...(outputBytes === undefined ? [] : [`wrote ${megabytes(outputBytes)}`]),
     ...(traffic === undefined ? [] : [`pulled ${megabytes(traffic.pulled)}, pushed ${megabytes(traffic.pushed)}`]),

@@ -14,6 +14,7 @@ export interface Spread {
 
 export interface ToolResult {
   readonly seconds: Spread;
+  readonly cpuSeconds: Spread;
   readonly peakBytes?: number | undefined;
   /** Of the file that it wrote. */
   readonly outputBytes?: number | undefined;
@@ -46,13 +47,13 @@ let nextRun = 1;
 export async function runCase(place: Place, test: Case, options: RunnerOptions): Promise<CaseResult> {
   const tools = place.tools.filter(({ id }) => test.without?.[id] === undefined);
   const runs = Math.min(test.runs, options.maxRuns);
-  const times = new Map<Tool, number[]>(tools.map((tool) => [tool, []]));
+  const times = new Map<Tool, { seconds: number; cpuSeconds: number }[]>(tools.map((tool) => [tool, []]));
   const sizes = new Map<Tool, number>();
 
-  const once = async (tool: Tool, daemons?: readonly number[]) => {
+  const once = async (tool: Tool, memory = false) => {
     const run = nextRun++;
     await test.before?.(tool, run);
-    const result = await runCommands(tool.build(test.request(tool, run)), { daemons });
+    const result = await runCommands(tool.build(test.request(tool, run)), { daemons: tool.daemons(), memory });
     if (test.sizeOf !== undefined) sizes.set(tool, statSync(test.sizeOf(tool)).size);
     return result;
   };
@@ -60,17 +61,24 @@ export async function runCase(place: Place, test: Case, options: RunnerOptions):
   if (test.warm === true) for (const tool of tools) await once(tool);
   for (let round = 0; round < runs; round++) {
     for (const tool of rotated(tools, round)) {
-      const { seconds } = await once(tool);
-      times.get(tool)?.push(seconds);
-      options.log(`  ${test.name}: ${tool.id} ${seconds.toFixed(3)} s`);
+      const timed = await once(tool);
+      times.get(tool)?.push(timed);
+      options.log(`  ${test.name}: ${tool.id} ${timed.seconds.toFixed(3)} s, cpu ${timed.cpuSeconds.toFixed(2)} s`);
     }
   }
 
   const results: Partial<Record<ToolId, ToolResult>> = {};
   for (const tool of tools) {
-    const peakBytes = options.memory ? (await once(tool, tool.daemons())).peakBytes : undefined;
+    const peakBytes = options.memory ? (await once(tool, true)).peakBytes : undefined;
     const traffic = options.traffic ? await countTraffic(place, test, tool) : undefined;
-    results[tool.id] = { seconds: spreadOf(times.get(tool) ?? []), peakBytes, outputBytes: sizes.get(tool), traffic };
+    const timed = times.get(tool) ?? [];
+    results[tool.id] = {
+      seconds: spreadOf(timed.map(({ seconds }) => seconds)),
+      cpuSeconds: spreadOf(timed.map(({ cpuSeconds }) => cpuSeconds)),
+      peakBytes,
+      outputBytes: sizes.get(tool),
+      traffic,
+    };
   }
   const floors: { name: string; seconds: Spread }[] = [];
   for (const { name, script } of options.floors ? (test.floors ?? []) : []) {

@@ -9,6 +9,7 @@ import { checkCommand } from '../src/cli/check.ts';
 import { diffCommand } from '../src/cli/diff.ts';
 import { duCommand } from '../src/cli/du.ts';
 import { explainCommand } from '../src/cli/explain.ts';
+import { indexCommand } from '../src/cli/image-index.ts';
 import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../src/cli/images.ts';
 import { lockCommand } from '../src/cli/lock.ts';
 import { loginCommand, logoutCommand } from '../src/cli/login.ts';
@@ -27,6 +28,7 @@ const COMMANDS: readonly Command[] = [
   diffCommand,
   imagesCommand,
   inspectCommand,
+  indexCommand,
   historyCommand,
   attestCommand,
   runCommand,

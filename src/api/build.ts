@@ -7,6 +7,7 @@ import { marshal, printJson } from '../llb/index.ts';
 import { createEngine } from '../solver/index.ts';
 import { openCache, parseCacheWords, repositoriesOf, type CacheWords } from './cache.ts';
 import { openAttestations, type Attestations } from './attest/index.ts';
+import { insecureMounts, mountsStay, parseMountWords } from './cache-mounts.ts';
 import { insecureHosts } from './cache-words.ts';
 import { chooseBuilder } from './builders.ts';
 import { both, createBuildRecorder, type BuildRecorder } from './build-record.ts';
@@ -26,10 +27,16 @@ import { allStageWeights } from './weights.ts';
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const builder = options.print === undefined ? chooseBuilder(options.builder, options.env ?? process.env) : undefined;
   const attestations = await openAttestations(options, builder !== undefined);
+  const mounts = parseMountWords(options);
+  if (builder !== undefined && (mounts.from.length > 0 || mounts.to.length > 0)) throw mountsStay();
   if (builder !== undefined) return await (await import('./remote.ts')).buildOnBuilder(options, builder);
   const outputs = (options.outputs ?? []).map(parseOutput);
   const cacheWords = parseCacheWords(options);
-  const insecure = [...insecureHosts([...cacheWords.from, ...cacheWords.to]), ...insecureRegistries(options, outputs)];
+  const insecure = [
+    ...insecureHosts([...cacheWords.from, ...cacheWords.to]),
+    ...insecureMounts(mounts),
+    ...insecureRegistries(options, outputs),
+  ];
   return await despiteChanges(options, outputs, async () => {
     const recorder = createBuildRecorder(options);
     const observed = { ...options, onEvent: both(recorder.sink, options.onEvent) };
@@ -51,7 +58,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         if (options.print === undefined) recorder.save(session.store, failure);
       }
     };
-    return await withSession(observed, carry, { listsContent: true, insecure, pins: attestations?.pins });
+    return await withSession(observed, carry, { listsContent: true, insecure, mounts, pins: attestations?.pins });
   });
 }
 
@@ -103,6 +110,7 @@ async function carryOut(
     return [{ snapshot, config, platform, sourceDateEpoch: frontend.sourceDateEpoch, attest }];
   });
   const image = await exportAll(exporters, inputs, { events, signal });
+  await session.mounts.save();
   await cache.write(solved, image === undefined ? [] : repositoriesOf(image.names));
   const stages = await allStageWeights(frontends, solved, platforms, store);
   await tell(options, image, stages);

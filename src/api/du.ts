@@ -2,7 +2,7 @@ import { BuildError } from '../contracts/index.ts';
 import type { StoreUsage, UsageItem, VerifyReport } from '../store/index.ts';
 import { withStore } from './with-store.ts';
 import type { HostOptions } from './options.ts';
-import { parseFilters } from './usage-words.ts';
+import { keepStorage, parseFilters } from './usage-words.ts';
 
 export type { StoreProblem, StoreUsage, UsageItem, UsageTotal, UsageType, VerifyReport } from '../store/index.ts';
 
@@ -11,11 +11,18 @@ export interface DiskUsageOptions extends HostOptions {
   readonly filters?: readonly string[] | undefined;
 }
 
+export interface DiskUsage extends StoreUsage {
+  /** What the cache may take, bytes; infinite where nothing bounds it. */
+  readonly bound: number;
+}
+
 /** What takes room in the local store. Errors: `usage`, `store`. */
-export async function diskUsage(options: DiskUsageOptions = {}): Promise<StoreUsage> {
+export async function diskUsage(options: DiskUsageOptions = {}): Promise<DiskUsage> {
+  const boundOf = keepStorage(undefined, options.env ?? process.env);
   const filter = parseFilters(options.filters ?? [], Date.now());
   return await withStore(options, async (store) => {
-    const usage = await store.usage();
+    const found = await store.usage();
+    const usage = { ...found, bound: boundOf(found.fileSystem) };
     if (filter === undefined) return usage;
     const { matches, unusedSince = Number.POSITIVE_INFINITY } = filter;
     const isWanted = (item: UsageItem): boolean => matches(item) && item.used < unusedSince;

@@ -131,6 +131,7 @@ export function frontendOptions(
     extraHosts: options.extraHosts ?? [],
     shmSize: options.shmSize,
     ulimits: options.ulimits ?? [],
+    cgroupParent: options.cgroupParent,
     pull: options.pull ?? false,
   };
 }

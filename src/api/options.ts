@@ -35,6 +35,10 @@ export interface BuildOptions extends HostOptions {
   readonly cacheFrom?: readonly string[] | undefined;
   /** `type=registry|local|inline,...`: where the results of this build go. */
   readonly cacheTo?: readonly string[] | undefined;
+  /** `type=registry|local,...[,scope=][,id=]`: fills cache mounts from other machines (docs/cache-mounts.md). */
+  readonly cacheMountFrom?: readonly string[] | undefined;
+  /** `type=registry|local,...[,scope=][,id=][,max-size=]`: gives cache mounts to other machines. */
+  readonly cacheMountTo?: readonly string[] | undefined;
   /**
    * Where to build: a builder's name, the URL of a BuildKit daemon (docs/engines.md), or `embedded`. Default: as
    * SLIPWAY_ENGINE and `slipway builder use` say, else this machine.
@@ -51,9 +55,13 @@ export interface BuildOptions extends HostOptions {
   /** `os/arch[/variant]`, several with commas or as a list: then the image is an index. Default: this machine's. */
   readonly platform?: string | readonly string[] | undefined;
   readonly network?: 'sandbox' | 'host' | 'none' | undefined;
+  /** What RUN may ask for: `network.host`, `security.insecure`. */
+  readonly allow?: readonly string[] | undefined;
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[] | undefined;
   /** Bytes. */
   readonly shmSize?: number | undefined;
+  /** For a BuildKit daemon; steps on this machine stay in the cgroup of the build. */
+  readonly cgroupParent?: string | undefined;
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined;
   /** `id=ID[,src=FILE|,env=NAME]`. */
   readonly secrets?: readonly string[] | undefined;

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RemoteOutput } from '../buildkit/index.ts';
+import { topOf, type RemoteOutput } from '../buildkit/index.ts';
 import { BuildError, type Digest, type RemoteResult } from '../contracts/index.ts';
 import { loadSinks } from '../export/index.ts';
 import {
@@ -62,10 +62,11 @@ export async function joinImages(
 }
 
 /** Manifests with their platforms, whatever a node wrapped around them. */
-async function manifestsOf(part: Built, read: (digest: Digest) => Promise<Uint8Array>): Promise<readonly Descriptor[]> {
-  const text = part.response['containerimage.descriptor'];
-  if (text === undefined) throw new BuildError({ code: 'builder', message: 'a node does not say what it made' });
-  const top = JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as Descriptor;
+async function manifestsOf(
+  top: Descriptor,
+  part: Built,
+  read: (digest: Digest) => Promise<Uint8Array>,
+): Promise<readonly Descriptor[]> {
   if (top.mediaType === INDEX || top.mediaType === DOCKER_LIST) {
     const bytes = await read(top.digest);
     return (JSON.parse(Buffer.from(bytes).toString('utf8')) as IndexDocument).manifests;
@@ -73,6 +74,13 @@ async function manifestsOf(part: Built, read: (digest: Digest) => Promise<Uint8A
   const [platform] = part.platforms;
   const { mediaType, digest, size } = top;
   return [{ mediaType, digest, size, ...(platform && { platform: ociPlatform(platform) }) }];
+}
+
+/** What a node says that it made. */
+function answerOf({ response }: Built): Descriptor {
+  const text = response['containerimage.descriptor'];
+  if (text === undefined) throw new BuildError({ code: 'builder', message: 'a node does not say what it made' });
+  return JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as Descriptor;
 }
 
 function ociPlatform({ os, architecture, variant }: Platform) {
@@ -100,7 +108,7 @@ async function joinInRegistry(
     if (first === undefined) throw new BuildError({ code: 'usage', message: 'an image to push needs a name: -t NAME' });
     const read = async (digest: Digest): Promise<Uint8Array> =>
       (await registry.fetchManifest(repositoryName(first), digest)).bytes;
-    const parts = await Promise.all(built.map(async (part) => await manifestsOf(part, read)));
+    const parts = await Promise.all(built.map(async (part) => await manifestsOf(answerOf(part), part, read)));
     const bytes = indexOf(parts.flat());
     const { mediaType } = JSON.parse(Buffer.from(bytes).toString('utf8')) as IndexDocument;
     for (const name of names)
@@ -127,7 +135,13 @@ async function joinLayouts(
       const { receive } = part.outputs[number] ?? {};
       if (receive?.kind !== 'layout') continue;
       const from = join(receive.dest, 'blobs', 'sha256');
-      manifests.push(...(await manifestsOf(part, async (digest) => await readFile(join(from, digest.slice(7))))));
+      const top = topOf(
+        receive.dest,
+        (await readdir(from)).map((name) => `sha256:${name}`),
+      );
+      if (top === undefined) throw new BuildError({ code: 'builder', message: 'a node has written no image' });
+      const read = async (digest: Digest): Promise<Uint8Array> => await readFile(join(from, digest.slice(7)));
+      manifests.push(...(await manifestsOf(top as Descriptor, part, read)));
       await cp(from, blobs, { recursive: true });
     }
     const bytes = indexOf(manifests);

@@ -138,7 +138,12 @@ function partOutput(output: RemoteOutput, temporary: string): RemoteOutput {
   if (output.type === 'image') {
     const { name = '', ...attrs } = output.attrs;
     const repositories = [...new Set(name.split(',').map((text) => text.replace(/@.*$/, '').replace(/:[^/:]*$/, '')))];
-    return { ...output, attrs: { ...attrs, name: repositories.join(','), push: 'true', 'push-by-digest': 'true' } };
+    // As archives have them: the manifests of all outputs are the same then, and so is what the daemon answers.
+    const types = { 'oci-mediatypes': 'true' };
+    return {
+      ...output,
+      attrs: { ...types, ...attrs, name: repositories.join(','), push: 'true', 'push-by-digest': 'true' },
+    };
   }
   if (output.type === 'oci') {
     return { ...output, attrs: { ...output.attrs, tar: 'false' }, receive: { kind: 'layout', dest: temporary } };

@@ -12,14 +12,21 @@ import {
 } from '../buildkit/index.ts';
 import { BuildError, type BuildEventSink, type RemoteResult, type RemoteTarget } from '../contracts/index.ts';
 import { parseDockerfile } from '../dockerfile/index.ts';
-import { dockerfileToLlb, mainContext } from '../frontend/index.ts';
+import {
+  dockerfileToLlb,
+  mainContext,
+  type FrontendResult,
+  type Resolver,
+  type ResolvedImage,
+} from '../frontend/index.ts';
 import { definition, type Platform } from '../llb/index.ts';
 import { createContexts } from '../source/index.ts';
 import type { Builder, BuilderNode } from './builders.ts';
 import { isRemoteContext } from './contexts.ts';
+import { allowedEntitlements, checkEntitlements } from './entitlements.ts';
 import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
 import type { BuildOptions } from './options.ts';
-import { hostPlatform } from './platform.ts';
+import { hostPlatform, platformText } from './platform.ts';
 import { planForDocker } from './remote-docker.ts';
 import { explainMissing } from './remote-missing.ts';
 import type { RemoteRecord } from './remote-record.ts';
@@ -97,7 +104,8 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
     outputs: plan.outputs,
     stdout: options.stdout ?? process.stdout,
     cache: parseCacheOptions(options.cacheFrom ?? [], options.cacheTo ?? [], { env, cwd: cwdOf(options) }),
-    entitlements: () => (wantsHostNetwork(options, inputs) ? ['network.host'] : []),
+    entitlements: () => [...allowedEntitlements(options)],
+    platforms: part.platforms?.map(platformText),
     multiPlatform: part.multiPlatform,
     pull: options.pull ?? false,
   });
@@ -141,10 +149,6 @@ const unreachable = (): never => {
 const NO_DAEMON = { takeTar: unreachable, solveContext: unreachable };
 
 /** The daemon must be asked for it before it sees the graph. */
-function wantsHostNetwork(options: BuildOptions, inputs: Inputs | undefined): boolean {
-  return options.network === 'host' || /--network=host\b/.test(inputs?.dockerfile.text ?? '');
-}
-
 async function convert(
   inputs: Inputs,
   daemon: RemoteFrontend,
@@ -158,7 +162,16 @@ async function convert(
   const warned = new Set<string>();
   const targets: RemoteTarget[] = [];
   for (const platform of platforms ?? [native]) {
-    const frontend = await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform, native), daemon);
+    const images = new Map<string, ResolvedImage['config']>();
+    const resolver: Resolver = {
+      async resolveImage(...question) {
+        const answer = await daemon.resolveImage(...question);
+        images.set(answer.ref, answer.config);
+        return answer;
+      },
+    };
+    const frontend = await dockerfileToLlb(dockerfile, frontendOptions(options, inputs, platform, native), resolver);
+    checkEntitlements(frontend.definition, allowedEntitlements(options));
     record.graph(frontend);
     for (const warning of frontend.warnings) {
       const key = JSON.stringify([warning.rule, warning.message, warning.location?.ranges]);
@@ -166,9 +179,28 @@ async function convert(
       warned.add(key);
     }
     const { definition: graph, config, sourceDateEpoch } = frontend;
-    targets.push({ definition: graph, config: { ...config }, platform, sourceDateEpoch });
+    const baseConfig = images.get(baseImage(frontend));
+    targets.push({
+      definition: graph,
+      config: { ...config },
+      baseConfig: baseConfig && { ...baseConfig },
+      platform,
+      sourceDateEpoch,
+    });
   }
   return targets;
+}
+
+/** The reference of the image that the target stands on, through the stages that it is FROM; '' for none. */
+function baseImage({ target, stages }: FrontendResult): string {
+  for (let at = target, hops = 0; hops <= stages.length; hops++) {
+    const { base } = at;
+    if (base?.vertex.op.kind === 'source') return base.vertex.op.identifier.replace(/^docker-image:\/\//, '');
+    const below = stages.find(({ result }) => base !== undefined && result?.vertex === base.vertex);
+    if (below === undefined || below === at) return '';
+    at = below;
+  }
+  return '';
 }
 
 /** Builds of one directory or repository find each other's cache on the same node. */

@@ -1,7 +1,7 @@
 /** A build on BuildKit: the same reading and converting, with daemons as the machines. */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parseRemoteOutputs, type RemoteOutput } from '../buildkit/index.ts';
+import { parseRemoteOutputs, withEpoch, type RemoteOutput } from '../buildkit/index.ts';
 import { BuildError, isDigest, type BuildEventSink, type RemoteResult } from '../contracts/index.ts';
 import { redactError, redactSecrets } from '../progress/index.ts';
 import { both } from './build-record.ts';
@@ -41,11 +41,12 @@ async function buildRemote(
   refuseWhatStaysHere(options);
   const served = servedSecrets(parseSecrets(options.secrets ?? [], env, cwdOf(options)));
   const events = redactSecrets(options.onEvent ?? (() => undefined), () => served.values());
-  const outputs = parseRemoteOutputs({
+  const parsed = parseRemoteOutputs({
     words: options.outputs ?? [],
     names: options.tags ?? [],
     cwd: cwdOf(options),
   });
+  const outputs = options.buildArgs?.['SOURCE_DATE_EPOCH'] === undefined ? parsed : withEpoch(parsed);
   const platforms = options.platform === undefined ? undefined : parsePlatforms(options.platform);
   try {
     const build = { options, builder, record, events, secrets: served.provide };

@@ -11,7 +11,9 @@ import { createEngine } from '../solver/index.ts';
 import { createSources, type Pins, type Sources } from '../source/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { createWorker } from '../worker/index.ts';
+import { openMounts, type MountWords, type TravellingMounts } from './cache-mounts.ts';
 import type { ContextDirectory } from './contexts.ts';
+import { allowedEntitlements, checkEntitlements } from './entitlements.ts';
 import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
 import { frozenPins } from './lock-file.ts';
 import type { BuildOptions } from './options.ts';
@@ -32,6 +34,7 @@ export interface Session {
   readonly executor: Executor;
   readonly sources: Sources;
   readonly worker: ReturnType<typeof createWorker>;
+  readonly mounts: TravellingMounts;
   /** Reads and parses the Dockerfile and what stands beside it. */
   read(): Promise<{ readonly inputs: Inputs; readonly dockerfile: Dockerfile }>;
   /** Turns it into a graph for each platform; asks registries about base images. */
@@ -50,14 +53,20 @@ export async function withSession<T>(
     readonly pins?: Pins | undefined;
     /** Registries that may be spoken to in plain http. */
     readonly insecure?: readonly string[] | undefined;
+    readonly mounts?: MountWords | undefined;
   } = { listsContent: true },
 ): Promise<T> {
   const env = options.env ?? process.env;
   const signal = options.signal ?? new AbortController().signal;
   const platforms = parsePlatforms(options.platform);
+  const allowed = allowedEntitlements(options);
   const served = servedSecrets(parseSecrets(options.secrets ?? [], env, cwdOf(options)));
   const secrets = served.provide;
   const events: BuildEventSink = redactSecrets(options.onEvent ?? (() => undefined), () => served.values());
+  if (options.cgroupParent !== undefined) {
+    const hint = 'to bound them, start slipway itself in that cgroup';
+    events({ type: 'warning', message: '--cgroup-parent has no effect: steps stay in the cgroup of slipway', hint });
+  }
   const pins = how.pins ?? (options.frozen === true ? await frozenPins(options) : undefined);
   const ssh = parseSsh(options.ssh ?? [], env);
   const mirrors = parseMirrors([...(options.mirrors ?? []), env['SLIPWAY_MIRRORS'] ?? ''].join(';'));
@@ -83,6 +92,7 @@ export async function withSession<T>(
     secret: async (id) => await Promise.resolve(secrets(id)),
     ssh,
   });
+  const mounts = openMounts(how.mounts ?? { from: [], to: [] }, { store, registry, events, signal });
   const worker = createWorker({
     store,
     sources,
@@ -92,6 +102,8 @@ export async function withSession<T>(
     ssh,
     shmSize: options.shmSize,
     listsContent: how.listsContent,
+    beforeCacheMount: mounts.before,
+    allowsInsecure: allowed.has('security.insecure'),
   });
   try {
     return await work({
@@ -103,6 +115,7 @@ export async function withSession<T>(
       executor,
       sources,
       worker,
+      mounts,
       async read() {
         const inputs = await readInputs(options, {
           directories,
@@ -122,7 +135,9 @@ export async function withSession<T>(
         const convertFor = async (platform: Platform) => {
           const multiPlatform = platforms.length > 1;
           const given = { ...frontendOptions(options, inputs, platform), multiPlatform };
-          return await dockerfileToLlb(dockerfile, given, sources);
+          const result = await dockerfileToLlb(dockerfile, given, sources);
+          checkEntitlements(result.definition, allowed);
+          return result;
         };
         const [first = hostPlatform(), ...rest] = platforms;
         return await Promise.all([convertFor(first), ...rest.map(convertFor)]);

@@ -1,8 +1,10 @@
 /** `--cache-from` and `--cache-to`: words for the daemon, and local directories that the session serves to it. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { BuildError } from '../contracts/index.ts';
 import { parseCsv } from '../export/index.ts';
+import { addToLayout, REF_NAME } from './layout.ts';
+import type { LayoutEntry } from './layout.ts';
 import type { ContentStore } from './session/content.ts';
 
 /** BuildKit's entry: a type and its attributes. */
@@ -62,46 +64,6 @@ export function finishLocalCaches({ exports }: CacheOptions, response: Readonly<
     if (type === LOCAL && dest !== undefined)
       addToLayout(dest, JSON.parse(manifest) as LayoutEntry, [attrs['tag'] ?? 'latest']);
   }
-}
-
-export interface LayoutEntry {
-  readonly mediaType: string;
-  readonly digest: string;
-  readonly size: number;
-  readonly annotations?: Readonly<Record<string, string>> | undefined;
-}
-
-const REF_NAME = 'org.opencontainers.image.ref.name';
-const IMAGE_NAME = 'io.containerd.image.name';
-
-/**
- * Names an entry in a layout's index.json; what had one of its names loses it (image-spec image-layout.md). Names are
- * tags, or whole image names, whose tag is then the name.
- */
-export function addToLayout(directory: string, entry: LayoutEntry, names: readonly string[]): void {
-  mkdirSync(directory, { recursive: true });
-  const file = join(directory, 'index.json');
-  const before = existsSync(file)
-    ? ((JSON.parse(readFileSync(file, 'utf8')) as { manifests?: readonly LayoutEntry[] }).manifests ?? [])
-    : [];
-  const named = names.map((name): LayoutEntry => {
-    const tag = /:([^/:]+)$/.exec(name)?.[1];
-    const annotations: Record<string, string> = name.includes('/')
-      ? { [IMAGE_NAME]: name, [REF_NAME]: tag ?? 'latest' }
-      : { [REF_NAME]: tag ?? name };
-    return { ...entry, annotations: { ...entry.annotations, ...annotations } };
-  });
-  const added = named.length === 0 ? [entry] : named;
-  const taken = new Set(added.map(keyOf));
-  const manifests = [...before.filter((other) => other.digest !== entry.digest && !taken.has(keyOf(other))), ...added];
-  const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests };
-  writeFileSync(`${file}.partial`, JSON.stringify(index));
-  renameSync(`${file}.partial`, file);
-  writeFileSync(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-}
-
-function keyOf({ annotations, digest }: LayoutEntry): string {
-  return annotations?.[IMAGE_NAME] ?? annotations?.[REF_NAME] ?? digest;
 }
 
 function findCache(directory: string, tag = 'latest'): string {

@@ -91,6 +91,8 @@ function sourceAttrs(op: Extract<Op, { kind: 'source' }>, options: AdaptOptions)
       if (!llb.has(capability)) attrs.delete(name);
     }
   }
+  // Fetching less of a repository only saves time.
+  if (!llb.has('source.git.fetchbycommit')) attrs.delete('git.fetchbycommit');
   if (op.identifier.startsWith('oci-layout://')) {
     const path = attrs.get('oci.store');
     if (path !== undefined) attrs.set('oci.store', options.layoutStore(path));

@@ -1,5 +1,5 @@
 /** A BuildKit daemon that we are connected to. */
-import { BuildError } from '../contracts/index.ts';
+import type { Duplex } from 'node:stream';
 import { toBuildError } from './errors.ts';
 import type { PbUsageRecord, PbWorkerRecord } from './gen/control.ts';
 import { createChannel } from './grpc/client.ts';
@@ -9,10 +9,13 @@ import { CONTROL } from './methods.ts';
 import { dial } from './transport/dial.ts';
 import type { DialOptions } from './transport/dial.ts';
 import { endpointText } from './transport/endpoint.ts';
+import { endOfProgram } from './transport/program.ts';
 import type { Endpoint } from './transport/endpoint.ts';
 
 export interface Daemon {
   readonly endpoint: Endpoint;
+  /** What carries the channel. */
+  readonly stream: Duplex;
   readonly channel: Channel;
   /** As messages name it. */
   readonly where: string;
@@ -38,8 +41,9 @@ const ANSWER_TIMEOUT = 20_000;
 /** @throws BuildError `builder`, `permission` */
 export async function connectDaemon(endpoint: Endpoint, options: DialOptions): Promise<Daemon> {
   const where = endpointText(endpoint);
-  const channel = createChannel(await dial(endpoint, options));
-  return { endpoint, channel, where, close: () => channel.close() };
+  const stream = await dial(endpoint, options);
+  const channel = createChannel(stream);
+  return { endpoint, stream, channel, where, close: () => channel.close() };
 }
 
 /** @throws BuildError `builder` */
@@ -74,11 +78,7 @@ export async function daemonInfo(daemon: Daemon, signal: AbortSignal): Promise<D
 /** A connection that a program carried died with the program: what it said is the reason. */
 export async function explainLoss(daemon: Daemon, error: unknown): Promise<unknown> {
   if (!(error instanceof GrpcError) || error.code !== STATUS.unavailable) return error;
-  const reason = await Promise.race([
-    daemon.channel.closed,
-    new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 300)),
-  ]);
-  return reason instanceof BuildError ? reason : error;
+  return (await endOfProgram(daemon.stream)) ?? error;
 }
 
 /** Builds under way on the daemon; 0 where it does not say (before BuildKit 0.11). */

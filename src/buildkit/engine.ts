@@ -25,7 +25,7 @@ import { builderError, lostDaemon, toBuildError } from './errors.ts';
 import type { PbSolveResponse } from './gen/control.ts';
 import { GrpcError, STATUS } from './grpc/status.ts';
 import { BUILD_ID, CONTROL, GATEWAY } from './methods.ts';
-import { finishLayouts } from './outputs.ts';
+import { finishLayouts } from './layout.ts';
 import type { RemoteOutput } from './outputs.ts';
 import { createResolver } from './resolve.ts';
 import type { RemoteFrontend } from './resolve.ts';
@@ -65,6 +65,8 @@ export interface RemoteEngineOptions {
   readonly cache: CacheOptions;
   /** `network.host`, ...: what the build asks for and the daemon must allow. */
   readonly entitlements: () => readonly string[];
+  /** Those of this daemon, as text; undefined = its own. */
+  readonly platforms: readonly string[] | undefined;
   /** More platforms than one are asked for, though this daemon may get only one of them. */
   readonly multiPlatform: boolean;
   /** `--pull`. */
@@ -111,6 +113,8 @@ class RemoteBuild {
   readonly #reader: StatusReader;
   readonly #uploads = createUploads();
   readonly #files = new Set<SourceFile>();
+  /** Blobs of the layout that the daemon writes. */
+  readonly #written = new Set<string>();
   /** What went wrong on our side, which the daemon only passes on as a text. */
   #ours: BuildError | undefined;
 
@@ -120,7 +124,8 @@ class RemoteBuild {
     this.#reader = createStatusReader(options.events);
     this.#stores = new Map(options.cache.stores);
     for (const { receive } of options.outputs) {
-      if (receive?.kind === 'layout') this.#stores.set('export', { directory: receive.dest, writable: true });
+      if (receive?.kind === 'layout')
+        this.#stores.set('export', { directory: receive.dest, writable: true, written: this.#written });
     }
   }
 
@@ -196,8 +201,8 @@ class RemoteBuild {
   }
 
   #request() {
-    const { outputs, cache, entitlements } = this.#options;
-    const exporters = outputs.map(({ type, attrs }) => ({ Type: this.#exporterType(type), Attrs: attrs }));
+    const { outputs, cache, entitlements, platforms } = this.#options;
+    const exporters = outputs.map((output) => ({ Type: this.#exporterType(output), Attrs: output.attrs }));
     return {
       Ref: this.#ref,
       Session: this.#sessionId,
@@ -207,12 +212,15 @@ class RemoteBuild {
       ExporterAttrsDeprecated: exporters[0]?.Attrs,
       Cache: { Exports: cache.exports.map(cacheEntry), Imports: cache.imports.map(cacheEntry) },
       Entitlements: [...entitlements()],
+      // Daemons compare it with what they get.
+      FrontendAttrs: platforms === undefined ? undefined : { platform: platforms.join(',') },
     };
   }
 
   /** dockerd has an exporter of its own, into the images that `docker images` shows. */
-  #exporterType(type: string): string {
-    return type === 'image' && this.#daemon.endpoint.kind === 'docker' ? 'moby' : type;
+  #exporterType({ type, attrs }: RemoteOutput): string {
+    const isNamed = attrs['push-by-digest'] !== 'true';
+    return type === 'image' && isNamed && this.#daemon.endpoint.kind === 'docker' ? 'moby' : type;
   }
 
   /** Makes graphs and hands them over; resolves when the daemon has them. */
@@ -246,6 +254,8 @@ class RemoteBuild {
       const result = resultOf(targets, refs, this.#options.multiPlatform);
       await channel.unary(GATEWAY.return, { result }, call);
     } catch (error) {
+      // The solve will fail with its text; what we know says more.
+      if (error instanceof BuildError) this.#ours ??= error;
       await this.#giveUp(error);
       throw error;
     }
@@ -319,7 +329,7 @@ class RemoteBuild {
 
   #finish({ ExporterResponse: response = {} }: PbSolveResponse): RemoteResult {
     finishLocalCaches(this.#options.cache, response);
-    finishLayouts(this.#options.outputs, response);
+    finishLayouts(this.#options.outputs, this.#written);
     return { response };
   }
 

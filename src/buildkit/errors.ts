@@ -55,9 +55,7 @@ export function toBuildError(error: unknown, surroundings: ErrorSurroundings): u
   if (error.cause instanceof BuildError) return error.cause;
   const details = readDetails(error.details, surroundings);
   const message = error.message;
-  if (signal?.aborted === true || (error.code === STATUS.cancelled && details.location === undefined)) {
-    return new BuildError({ code: 'cancelled', message: 'stopped', cause: error });
-  }
+  if (signal?.aborted === true) return new BuildError({ code: 'cancelled', message: 'stopped', cause: error });
   const step = surroundings.failedStep?.(message, details.vertex);
   // Ours knows best: the daemon's source map goes by digests that it has made anew.
   const location = step?.vertex.metadata.location ?? details.location;
@@ -74,7 +72,8 @@ export function toBuildError(error: unknown, surroundings: ErrorSurroundings): u
     });
   }
   const code = codeOf(error.code, message);
-  if (code === 'builder' && error.code === STATUS.unavailable) {
+  // Nobody here has cancelled anything: the daemon ends, or has lost us.
+  if (code === 'builder' && (error.code === STATUS.unavailable || error.code === STATUS.cancelled)) {
     return lostDaemon(`the connection to ${where} was lost`, {
       detail: message === '' || /connection is gone|cut short/.test(message) ? [] : [message],
       hint: 'nothing was written; build again when the daemon is there: it keeps what it has done',

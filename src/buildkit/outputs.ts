@@ -2,8 +2,6 @@
 import { resolve } from 'node:path';
 import { BuildError } from '../contracts/index.ts';
 import { parseCsv } from '../export/index.ts';
-import { addToLayout } from './cache.ts';
-import type { LayoutEntry } from './cache.ts';
 
 /** One export of a build. */
 export interface RemoteOutput {
@@ -21,6 +19,19 @@ export type Receive =
   | { readonly kind: 'docker-load' }
   /** An OCI layout; blobs come through the content service. */
   | { readonly kind: 'layout'; readonly dest: string };
+
+/** Exporters of images. */
+const IMAGES = new Set(['image', 'oci', 'docker']);
+
+/**
+ * With SOURCE_DATE_EPOCH our own engine bounds the times in layers too, so that equal inputs are equal images; daemons
+ * do so when they are asked.
+ */
+export function withEpoch(outputs: readonly RemoteOutput[]): readonly RemoteOutput[] {
+  return outputs.map((output) =>
+    IMAGES.has(output.type) ? { ...output, attrs: { 'rewrite-timestamp': 'true', ...output.attrs } } : output,
+  );
+}
 
 export interface OutputOptions {
   readonly words: readonly string[];
@@ -90,17 +101,6 @@ function parseWord(word: string, names: readonly string[], cwd: string): RemoteO
       return undefined;
     default:
       throw usage(word, type === '' ? 'has no type' : `has an unknown type "${type}"`, `types are ${TYPES.join(', ')}`);
-  }
-}
-
-/** After the build: names the image in the layouts whose blobs the daemon wrote. */
-export function finishLayouts(outputs: readonly RemoteOutput[], response: Readonly<Record<string, string>>): void {
-  const descriptor = response['containerimage.descriptor'];
-  if (descriptor === undefined) return;
-  for (const { receive, attrs } of outputs) {
-    if (receive?.kind !== 'layout') continue;
-    const { mediaType, digest, size } = JSON.parse(Buffer.from(descriptor, 'base64').toString('utf8')) as LayoutEntry;
-    addToLayout(receive.dest, { mediaType, digest, size }, (attrs['name'] ?? '').split(',').filter(Boolean));
   }
 }
 

@@ -4,6 +4,7 @@ import type { PbResult } from './gen/gateway.ts';
 
 /** Keys of a result's metadata (BuildKit, exporter/containerimage/exptypes). */
 const CONFIG = 'containerimage.config';
+const BASE_CONFIG = 'containerimage.base.config';
 const PLATFORMS = 'refs.platforms';
 const EPOCH = 'source.date.epoch';
 
@@ -11,7 +12,7 @@ const EPOCH = 'source.date.epoch';
 export function resultOf(targets: readonly RemoteTarget[], refs: readonly string[], multiPlatform: boolean): PbResult {
   const [only] = targets;
   if (targets.length === 1 && only !== undefined && !multiPlatform) {
-    return { ref: { id: refs[0] ?? '' }, metadata: { [CONFIG]: configOf(only), ...epochOf(only, '') } };
+    return { ref: { id: refs[0] ?? '' }, metadata: metadataOf(only, '') };
   }
   const ids = targets.map(({ platform }) => platformId(platform));
   return {
@@ -20,8 +21,7 @@ export function resultOf(targets: readonly RemoteTarget[], refs: readonly string
       [PLATFORMS]: json({
         Platforms: targets.map(({ platform }, i) => ({ ID: ids[i], Platform: ociPlatform(platform) })),
       }),
-      ...Object.fromEntries(targets.map((target, i) => [`${CONFIG}/${ids[i] ?? ''}`, configOf(target)])),
-      ...Object.fromEntries(targets.flatMap((target, i) => Object.entries(epochOf(target, `/${ids[i] ?? ''}`)))),
+      ...Object.fromEntries(targets.flatMap((target, i) => Object.entries(metadataOf(target, `/${ids[i] ?? ''}`)))),
     },
   };
 }
@@ -35,12 +35,13 @@ function ociPlatform({ os, architecture, variant }: Platform) {
 }
 
 /** The exporter adds `rootfs`, and the times of history entries. */
-function configOf({ config }: RemoteTarget): Uint8Array {
-  return json(config);
-}
-
-function epochOf({ sourceDateEpoch }: RemoteTarget, suffix: string): Readonly<Record<string, Uint8Array>> {
-  return sourceDateEpoch === undefined ? {} : { [`${EPOCH}${suffix}`]: Buffer.from(String(sourceDateEpoch)) };
+function metadataOf(target: RemoteTarget, suffix: string): Readonly<Record<string, Uint8Array>> {
+  const { config, baseConfig, sourceDateEpoch } = target;
+  return {
+    [`${CONFIG}${suffix}`]: json(config),
+    ...(baseConfig !== undefined && { [`${BASE_CONFIG}${suffix}`]: json(baseConfig) }),
+    ...(sourceDateEpoch !== undefined && { [`${EPOCH}${suffix}`]: Buffer.from(String(sourceDateEpoch)) }),
+  };
 }
 
 function json(value: unknown): Uint8Array {

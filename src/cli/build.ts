@@ -10,6 +10,7 @@ import {
   type VerifySample,
 } from '../index.ts';
 import { usage, type Command, type Flag, type Io, type Parsed } from './command.ts';
+import { DOCKER_FLAGS, ignoredFlags } from './docker-flags.ts';
 import { buildArgs, pairs } from './pairs.ts';
 
 export const BUILD_FLAGS: readonly Flag[] = [
@@ -25,7 +26,18 @@ export const BUILD_FLAGS: readonly Flag[] = [
     multiple: true,
     help: 'What to say of the image beside it (docs/attestations.md)',
   },
-  { name: 'add-host', value: 'HOST:IP', multiple: true, help: 'Extra line for /etc/hosts in RUN steps' },
+  {
+    name: 'add-host',
+    value: 'HOST:IP',
+    multiple: true,
+    help: 'Extra line for /etc/hosts in RUN steps; host-gateway as IP is this machine',
+  },
+  {
+    name: 'allow',
+    value: 'ENTITLEMENT',
+    multiple: true,
+    help: 'What RUN may ask for: network.host, security.insecure (all capabilities)',
+  },
   {
     name: 'build-arg',
     value: 'NAME[=VALUE]',
@@ -36,13 +48,25 @@ export const BUILD_FLAGS: readonly Flag[] = [
     name: 'build-context',
     value: 'NAME=VALUE',
     multiple: true,
-    help: 'Named context: a directory, oci-layout://PATH or docker-image://REF',
+    help: 'Named context: a directory, oci-layout://PATH, docker-image://REF, a git or http URL',
   },
   {
     name: 'cache-from',
     value: 'SPEC',
     multiple: true,
     help: 'Use results of other machines: type=registry,ref=REF; type=local,src=DIR; or REF alone',
+  },
+  {
+    name: 'cache-mount-from',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Fill RUN --mount=type=cache from other machines: type=registry,ref=REF or type=local,src=DIR[,scope=S][,id=ID]',
+  },
+  {
+    name: 'cache-mount-to',
+    value: 'SPEC',
+    multiple: true,
+    help: 'Give cache mounts to others: type=registry,ref=REF or type=local,dest=DIR[,scope=S][,id=ID][,max-size=N]',
   },
   {
     name: 'cache-to',
@@ -56,13 +80,14 @@ export const BUILD_FLAGS: readonly Flag[] = [
     value: 'METHOD[,format=json]',
     help: 'Instead of building: check, outline (arguments, secrets, caches) or targets',
   },
+  { name: 'cgroup-parent', value: 'CGROUP', help: 'Cgroup of RUN steps on a BuildKit daemon' },
   { name: 'check', help: 'Short for --call=check' },
   { name: 'explain', help: 'At the end, say why each step ran that did' },
   {
     name: 'file',
     short: 'f',
     value: 'PATH',
-    help: 'Dockerfile (default: CONTEXT/Dockerfile); - reads it from standard input',
+    help: 'Dockerfile (default: CONTEXT/Dockerfile); an http URL; - reads it from standard input',
   },
   { name: 'frozen', help: 'Read only images, URLs and git refs that slipway.lock pins, as it pins them' },
   { name: 'iidfile', value: 'FILE', help: 'Write the image ID to FILE' },
@@ -122,8 +147,8 @@ export const buildCommand: Command = {
   name: 'build',
   usage: '[OPTIONS] CONTEXT',
   summary:
-    'Builds an image from a Dockerfile. CONTEXT is a directory, or - for a tar or a Dockerfile on standard input.',
-  flags: BUILD_FLAGS,
+    'Builds an image from a Dockerfile. CONTEXT is a directory, a git URL (#REF:DIRECTORY), the http URL of a tar or Dockerfile, or - for either on standard input.',
+  flags: [...BUILD_FLAGS, ...DOCKER_FLAGS],
   async run(parsed, io) {
     const [context, ...more] = parsed.positionals;
     if (context === undefined) throw usage(buildCommand, 'build needs a context, as in: slipway build .');
@@ -135,7 +160,9 @@ export const buildCommand: Command = {
       throw usage(buildCommand, `--print takes llb or json, not "${printed}"`);
 
     const progress = createProgress(progressMode(parsed, io), io.stderr);
-    const explained = parsed.on('explain') ? await explainer(io) : undefined;
+    const raw = parsed.text('progress') === 'rawjson';
+    const explained = parsed.on('explain') ? await explainer(io, raw) : undefined;
+    for (const note of ignoredFlags(parsed)) progress.sink({ type: 'warning', ...note });
     try {
       const result = await build({
         ...optionsOf(parsed, io, context),
@@ -150,7 +177,7 @@ export const buildCommand: Command = {
       if (result.printed !== undefined) await write(io.stdout, result.printed);
       if (parsed.on('quiet') && result.image !== undefined)
         io.stdout.write(`${result.image.configDigest ?? result.image.digest}\n`);
-      return result.verified === undefined ? 0 : await sayVerified(result.verified, io);
+      return result.verified === undefined ? 0 : await sayVerified(result.verified, io, raw);
     } catch (error) {
       progress.close();
       explained?.print();
@@ -160,21 +187,21 @@ export const buildCommand: Command = {
 };
 
 /** Keeps the explanations until progress has had its last word. */
-async function explainer(io: Io) {
+async function explainer(io: Io, raw: boolean) {
   const { explanationLines } = await import('./explain.ts');
   let text = '';
   return {
     take: (explanations: readonly Explanation[]) => {
-      text = explanationLines(explanations, false);
+      text = raw ? `${JSON.stringify({ explanations })}\n` : `\n${explanationLines(explanations, false)}`;
     },
-    print: () => io.stderr.write(text === '' ? '' : `\n${text}`),
+    print: () => io.stderr.write(text),
   };
 }
 
 /** @returns The exit code: a wrong hit fails. */
-async function sayVerified(verified: readonly VerifiedStep[], io: Io): Promise<number> {
+async function sayVerified(verified: readonly VerifiedStep[], io: Io, raw: boolean): Promise<number> {
   const { verifiedText } = await import('./verify.ts');
-  io.stderr.write(`\n${verifiedText(verified)}`);
+  io.stderr.write(raw ? `${JSON.stringify({ verified })}\n` : `\n${verifiedText(verified)}`);
   return verified.some(({ verdict }) => verdict === 'wrong-key') ? 1 : 0;
 }
 
@@ -213,12 +240,16 @@ export function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions
     pull: parsed.on('pull'),
     cacheFrom: parsed.list('cache-from'),
     cacheTo: parsed.list('cache-to'),
+    cacheMountFrom: parsed.list('cache-mount-from'),
+    cacheMountTo: parsed.list('cache-mount-to'),
     frozen: parsed.on('frozen'),
     attest: parsed.list('attest'),
     provenance: parsed.text('provenance'),
     sbom: parsed.text('sbom'),
     platform: parsed.list('platform'),
     network: networkMode(parsed.text('network')),
+    allow: parsed.list('allow'),
+    cgroupParent: parsed.text('cgroup-parent'),
     extraHosts: parsed.list('add-host').map(extraHost),
     shmSize: parsed.text('shm-size') === undefined ? undefined : bytes('shm-size', parsed.text('shm-size') ?? ''),
     ulimits: parsed.list('ulimit').map(ulimit),
@@ -246,17 +277,34 @@ function networkMode(word: string | undefined): 'sandbox' | 'host' | 'none' {
   throw usage(buildCommand, `--network takes default, host or none, not "${word}"`);
 }
 
+/** IPv4, or something like IPv6. */
+const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-f:.]*:[\da-f:.]*)$/i;
+
 function extraHost(word: string): { readonly host: string; readonly ip: string } {
   const at = word.search(/[=:]/);
-  if (at <= 0) throw usage(buildCommand, `--add-host takes HOST:IP, not "${word}"`);
-  return { host: word.slice(0, at), ip: word.slice(at + 1).replace(/^\[(.*)\]$/, '$1') };
+  const written = word.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
+  // Steps share the network of this machine: what listens here is at its own address.
+  const ip = written === 'host-gateway' ? '127.0.0.1' : written;
+  if (at <= 0 || !ADDRESS.test(ip)) throw usage(buildCommand, `--add-host takes HOST:IP, not "${word}"`);
+  return { host: word.slice(0, at), ip };
 }
+
+/** Of setrlimit(2). */
+const ULIMITS: readonly string[] =
+  'core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' ');
 
 function ulimit(word: string): { readonly name: string; readonly soft: number; readonly hard: number } {
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(word);
   if (match === null) throw usage(buildCommand, `--ulimit takes NAME=SOFT[:HARD], not "${word}"`);
+  if (!ULIMITS.includes(match[1] ?? '')) {
+    throw usage(buildCommand, `--ulimit ${word}: limits are ${ULIMITS.join(', ')}`);
+  }
   const soft = Number(match[2]);
-  return { name: match[1] ?? '', soft, hard: match[3] === undefined ? soft : Number(match[3]) };
+  const hard = match[3] === undefined ? soft : Number(match[3]);
+  if (hard !== -1 && (soft === -1 || soft > hard)) {
+    throw usage(buildCommand, `--ulimit ${word}: the soft limit is above the hard one`);
+  }
+  return { name: match[1] ?? '', soft, hard };
 }
 
 function bytes(flag: string, word: string): number {

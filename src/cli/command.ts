@@ -10,6 +10,8 @@ export interface Flag {
   /** The value may be left out; else it follows `=`. Without it, `text` says `''`. */
   readonly optional?: true;
   readonly multiple?: true;
+  /** Named below the list only: it is taken for the sake of others and does nothing. */
+  readonly hidden?: true;
   readonly help: string;
 }
 
@@ -116,17 +118,20 @@ async function unknownFlag(command: Command, rawName: string): Promise<BuildErro
 
 /** What `slipway NAME --help` prints. */
 export function help(command: Command): string {
-  const left = command.flags.map(
+  const flags = command.flags.filter(({ hidden }) => hidden !== true);
+  const ignored = command.flags.filter(({ hidden }) => hidden === true).map(({ name }) => `--${name}`);
+  const left = flags.map(
     (flag) =>
       `${flag.short ? `-${flag.short}, ` : '    '}--${flag.name}${flag.value === undefined ? '' : flag.optional ? `[=${flag.value}]` : ` ${flag.value}`}`,
   );
   const width = Math.max(0, ...left.map((text) => text.length));
-  const lines = command.flags.map((flag, i) => `  ${(left[i] ?? '').padEnd(width)}  ${flag.help}`);
+  const lines = flags.map((flag, i) => `  ${(left[i] ?? '').padEnd(width)}  ${flag.help}`);
   return [
     `Usage: slipway ${command.name} ${command.usage}`.trimEnd(),
     '',
     command.summary,
     ...(lines.length ? ['', 'Options:', ...lines] : []),
+    ...(ignored.length ? ['', 'Taken as docker build takes them, without effect:', `  ${ignored.join(' ')}`] : []),
     '',
   ].join('\n');
 }

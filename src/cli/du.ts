@@ -1,4 +1,4 @@
-import { diskUsage, storeProblems, verifyStore, type StoreUsage, type UsageItem, type UsageType } from '../index.ts';
+import { diskUsage, storeProblems, verifyStore, type DiskUsage, type UsageItem, type UsageType } from '../index.ts';
 import type { Command, Io } from './command.ts';
 import { ago, humanSize, table } from './table.ts';
 
@@ -14,7 +14,7 @@ export const TYPE_NAMES: Readonly<Record<UsageType, string>> = {
   records: 'Records',
 };
 
-const FORM_NAMES: Readonly<Record<keyof StoreUsage['forms'], string>> = {
+const FORM_NAMES: Readonly<Record<keyof DiskUsage['forms'], string>> = {
   directories: 'directories of layers',
   blobs: 'blobs',
   trees: 'trees of layers',
@@ -49,23 +49,24 @@ export const duCommand: Command = {
   },
 };
 
-function summary(usage: StoreUsage): string {
+function summary(usage: DiskUsage): string {
+  const bound = usage.bound === Number.POSITIVE_INFINITY ? 'without bound' : `may take ${humanSize(usage.bound)}`;
   const rows = Object.entries(TYPE_NAMES).map(([type, name]) => {
     const { count, size, reclaimable } = usage.types[type as UsageType];
     return [name, String(count), humanSize(size), humanSize(reclaimable)];
   });
   const forms = Object.entries(FORM_NAMES)
-    .map(([form, name]) => `${name} ${humanSize(usage.forms[form as keyof StoreUsage['forms']])}`)
+    .map(([form, name]) => `${name} ${humanSize(usage.forms[form as keyof DiskUsage['forms']])}`)
     .join(', ');
   return [
     table(['TYPE', 'COUNT', 'SIZE', 'RECLAIMABLE'], rows),
     `\nTotal:        ${humanSize(usage.total)}  (${forms})\n`,
-    `Cache:        ${humanSize(usage.cache)}  (all but what named images need)\n`,
+    `Cache:        ${humanSize(usage.cache)}  (all but what named images need; ${bound})\n`,
     `Reclaimable:  ${humanSize(usage.reclaimable)}\n`,
   ].join('');
 }
 
-export function itemTable(items: readonly UsageItem[], usage: StoreUsage | undefined): string {
+export function itemTable(items: readonly UsageItem[], usage: DiskUsage | undefined): string {
   const rows = [...items]
     .sort((a, b) => b.size - a.size)
     .map((item) => [

@@ -39,6 +39,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'List the images in the local store',
     load: async () => (await import('./images.ts')).imagesCommand,
   },
+  index: {
+    summary: 'Join images of several platforms to one name, or show what is behind one',
+    load: async () => (await import('./image-index.ts')).indexCommand,
+  },
   inspect: {
     summary: 'Show what an image is, as JSON',
     load: async () => (await import('./images.ts')).inspectCommand,

@@ -71,6 +71,8 @@ export interface RemoteTarget {
   /** OCI image config without `rootfs`. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly platform: Platform;
+  /** Of the image that it stands on: its layers stay as they are when times are rewritten. */
+  readonly baseConfig?: Readonly<Record<string, unknown>> | undefined;
   /** Seconds, from SOURCE_DATE_EPOCH. */
   readonly sourceDateEpoch?: number | undefined;
 }

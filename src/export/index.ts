@@ -12,8 +12,9 @@
  *
  * Not here: how a layer is packed (`image/`), the distribution protocol (`registry/`).
  */
-export { parseAnnotation } from './annotations.ts';
+export { annotationsFor, checkAnnotations, parseAnnotation } from './annotations.ts';
 export type { Annotation } from './annotations.ts';
+export { encodeDocument } from './document.ts';
 export { parseCsv } from './csv.ts';
 export { createExporter } from './create-exporter.ts';
 export type { ExporterSurroundings } from './create-exporter.ts';
@@ -37,3 +38,5 @@ export const loadDaemons = async () => await import('./load/index.ts');
 export const loadLocalWriter = async () => (await import('./local-writer.ts')).LocalWriter;
 export type * from './cache/target.ts';
 export const loadCacheExport = async () => await import('./cache/index.ts');
+export type * from './cache-mounts/types.ts';
+export const loadMountExport = async () => await import('./cache-mounts/index.ts');

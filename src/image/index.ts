@@ -3,6 +3,7 @@
  *
  *     blob --decompress.ts--> tar --tar/tokenizer.ts, layer-tree.ts--> tree        (readLayer)
  *     tree --pack/plan.ts, pack/assemble.ts--> tar --compress.ts--> blob           (packLayer)
+ *     tar --estargz/--> blob that can be read file by file                         (packLayer, eStargz)
  *     trees of several layers --tree-index.ts, merge.ts, view.ts--> one file system (mergeLayers)
  *
  * *Digest* names a blob as it is stored, *diff ID* the uncompressed tar, *chain ID* a stack of diff IDs. A *layer* here is
@@ -27,8 +28,10 @@ export { LayerTreeBuilder, IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
 export { readLayer } from './layer-tree.ts';
 export type { ReadLayer, ReadLayerOptions } from './layer-tree.ts';
 export { isBaseLayer, layerTime, noteOwnLayer } from './own-layer.ts';
-export { compressionOf, packLayer, tarOf } from './pack/pack.ts';
-export type { PackOptions } from './pack/pack.ts';
+export { compressionOf, packLayer } from './pack/pack.ts';
+export type { LayerCompression, PackOptions } from './pack/options.ts';
+export { tarOf } from './pack/tar-of.ts';
+export { isEstargz } from './estargz/toc-annotations.ts';
 export type { TarStream } from './pack/tar-stream.ts';
 export * from './platform.ts';
 export * from './reference.ts';

@@ -13,6 +13,9 @@ export * from './types.ts';
 export type { PinKind, Pins } from './pins.ts';
 export { createCacheImports } from './cache/imports.ts';
 export type { CacheImport, CacheImports, CachedRecord } from './cache/types.ts';
+export type * from './cache-mounts/types.ts';
+/** Loaded when a step uses a cache mount that may lie elsewhere. */
+export const loadCacheMounts = async () => await import('./cache-mounts/index.ts');
 export { createSources } from './sources.ts';
 export { createContexts } from './local/contexts.ts';
 export { describeLayout, layoutBlobFile } from './image/describe-layout.ts';

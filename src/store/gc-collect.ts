@@ -13,6 +13,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { BuildError, type Digest, type LayerId } from '../contracts/index.ts';
 import { removeTreeSteps } from '../sys/remove.ts';
 import { TRASH } from './collect.ts';
+import { CONTEXT_ID_LENGTH } from './contexts.ts';
 import type { Database } from './database.ts';
 import { splitKey, type Inventory, type Item, type ObjectKey } from './gc-inventory.ts';
 import { planCollection, type Plan, type PlanOptions } from './gc-plan.ts';
@@ -20,7 +21,7 @@ import { removeObject } from './gc-remove.ts';
 import { HELD } from './holds.ts';
 import type { StoreLayout } from './layout.ts';
 import { readLeases, type HeldLines, type Lease } from './lease.ts';
-import type { DiskFacts } from './usage-disk.ts';
+import { names, type DiskFacts } from './usage-disk.ts';
 import { createImageNeeds } from './usage-images.ts';
 import { readInventory } from './usage-inventory.ts';
 
@@ -69,7 +70,7 @@ export async function collect(context: CollectContext, disk: DiskFacts, options:
   const trash = `${lease.directory}/collected-${collections++}`;
   mkdirSync(trash, { mode: 0o700 });
   const done = remove(decision, trash, context);
-  forget(db, options);
+  forget(context, options);
   await emptyTrash(trash, layout, options);
   return { inventory: decision.inventory, plan: decision.plan, ...done };
 }
@@ -261,14 +262,21 @@ const FORGET: readonly string[] = [
 ];
 
 /** What only led to what is gone. A fact about a layer or blob that is still there may be needed, however old. */
-function forget(db: Database, { forgetsFacts }: CollectOptions): void {
+function forget({ layout, db }: CollectContext, { forgetsFacts }: CollectOptions): void {
   const exists = (name: string): boolean =>
     db.get('SELECT 1 FROM layer WHERE id = ?1 UNION ALL SELECT 1 FROM blob WHERE digest = ?1', name) !== undefined;
   const before = forgetsFacts ? Number.MAX_SAFE_INTEGER : Date.now() - FACTS_KEPT;
   for (const row of db.all('SELECT key FROM fact WHERE used < ?', before)) {
     const key = String(row['key']);
-    const names = key.match(/sha256:[0-9a-f]{64}|[0-9a-z]+/g) ?? [];
-    if (!names.some(exists)) db.write('DELETE FROM fact WHERE key = :key', { key });
+    const named = key.match(/sha256:[0-9a-f]{64}|[0-9a-z]+/g) ?? [];
+    if (!named.some(exists)) db.write('DELETE FROM fact WHERE key = :key', { key });
+  }
+  const statCaches = new Set(names(layout.statCaches).map((name) => name.slice(0, CONTEXT_ID_LENGTH)));
+  for (const row of db.all(
+    'SELECT id FROM context WHERE id NOT IN (SELECT project FROM record WHERE project NOT NULL)',
+  )) {
+    const id = String(row['id']);
+    if (!statCaches.has(id)) db.write('DELETE FROM context WHERE id = :id', { id });
   }
   for (const statement of FORGET) db.write(statement, {});
   db.flush();

@@ -154,7 +154,7 @@ test('whatever there is, what images and steps that stay need stays, and the sum
         [...keys].reduce((total, key) => total + (given.objects.get(key)?.size ?? 0), 0);
       expect(done.freed).toBe(sum(gone));
       expect(done.cache).toBe(sum([...given.objects.keys()].filter((key) => !gone.has(key) && !roots.has(key))));
-      const usage = storeUsage(given, 0);
+      const usage = storeUsage(given, 0, 1);
       expect(Object.values(usage.types).reduce((total, { size }) => total + size, 0)).toBe(sum(given.objects.keys()));
       expect(usage.total).toBe(sum(given.objects.keys()));
     }),

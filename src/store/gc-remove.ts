@@ -55,7 +55,7 @@ export function removeObject(key: ObjectKey, trash: string, layout: StoreLayout,
   }
 }
 
-/** Its lock says whether a step uses it (worker/mounts/cache.ts). Slot and lock stay: the next user fills them again. */
+/** Its lock says whether a step uses it (worker/mounts/cache-slots.ts). Slot and lock stay: the next user fills them again. */
 function removeCacheMount(slot: string, aside: string): boolean {
   const lock = openLockFile(`${slot}/lock`);
   try {

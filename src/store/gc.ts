@@ -34,7 +34,9 @@ export function createCollection(deps: CollectionDeps): Pick<Store, 'usage' | 'p
         import('./usage-items.ts'),
         import('./lease.ts'),
       ]);
-      return storeUsage(readInventory(layout, db, disk, readLeases(layout.root)), disk.other);
+      const { fileSystemOf } = await import('../sys/statfs.ts');
+      const inventory = readInventory(layout, db, disk, readLeases(layout.root));
+      return storeUsage(inventory, disk.other, fileSystemOf(layout.root).total);
     },
 
     async prune(request) {

@@ -16,7 +16,7 @@ import { leaseTempPath } from './lease.ts';
  *     cache/<hash>/           cache mounts, named by the hash of their id
  *     statcache/<hash>        stat caches of build contexts
  *     code/                   what V8 made of the command line's bundle (bin/slipway.js)
- *     tmp/<lease>/            what a live process is writing
+ *     tmp/<lease>/            what a live process is writing; <lease>.lock beside it: what it holds
  *     locks/                  files for flock
  */
 export interface StoreLayout {

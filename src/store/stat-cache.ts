@@ -29,6 +29,8 @@ export function createStatCaches(
       return data;
     },
     async writeStatCache(contextRoot, data) {
+      // Directories of ours that a build takes its context from do not come back.
+      if (contextRoot.startsWith(`${layout.temp}/`)) return;
       contexts.idOf(contextRoot);
       const checksum = Buffer.alloc(CHECKSUM);
       checksum.writeUInt32LE(crc32(data));

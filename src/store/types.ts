@@ -137,6 +137,8 @@ export interface StoreUsage {
   readonly reclaimable: number;
   /** What `keepStorage` bounds: all but what named images need. */
   readonly cache: number;
+  /** Bytes of the file system that the state directory is on. */
+  readonly fileSystem: number;
 }
 
 /** What to remove. Images that somebody named, and what running processes hold, always stay. */

@@ -103,7 +103,7 @@ function cacheMounts(layout: StoreLayout, db: Database): DiskFacts['mounts'] {
       if (!/^\d+$/.test(slot)) return [];
       const content = statSync(`${base}/${slot}/fs`, { throwIfNoEntry: false });
       if (content === undefined) return [];
-      // Who uses a slot touches its lock when it begins and when it ends (worker/mounts/cache.ts).
+      // Who uses a slot touches its lock when it begins and when it ends (worker/mounts/cache-slots.ts).
       const used = statSync(`${base}/${slot}/lock`, { throwIfNoEntry: false })?.mtimeMs ?? content.mtimeMs;
       const name = `${hash}/${slot}`;
       const size = measureOnce(db, `${base}/${slot}/fs`, `${used} ${content.ino}`, `cache/${name}`);

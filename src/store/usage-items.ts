@@ -47,7 +47,8 @@ export function usageItems(inventory: Inventory): ReadonlyMap<Item, UsageItem> {
   return usage;
 }
 
-export function storeUsage(inventory: Inventory, other: number): StoreUsage {
+/** @param other Bytes of what is no part of the inventory. */
+export function storeUsage(inventory: Inventory, other: number, fileSystem: number): StoreUsage {
   const { objects, items, database } = inventory;
   const owner = new Map<ObjectKey, UsageType>();
   for (const type of ORDER) {
@@ -75,7 +76,8 @@ export function storeUsage(inventory: Inventory, other: number): StoreUsage {
   const total = Object.values(forms).reduce((sum, size) => sum + size, 0);
   const reclaimable = Object.values(types).reduce((sum, type) => sum + type.reclaimable, 0);
   const cache = cacheSize(inventory, rootObjects(inventory));
-  return { items: [...withFilesTogether(usageItems(inventory))], types, forms, total, reclaimable, cache };
+  const usage = [...withFilesTogether(usageItems(inventory))];
+  return { items: usage, types, forms, total, reclaimable, cache, fileSystem };
 }
 
 const FORMS: Readonly<Record<string, keyof StoreUsage['forms']>> = {

@@ -20,6 +20,8 @@ export interface WorkerDeps {
    * input of the step.
    */
   readonly beforeCacheMount?: ((id: string, context: WorkContext) => Promise<void>) | undefined;
+  /** `--allow security.insecure`: steps that ask for it get all capabilities. Default false. */
+  readonly allowsInsecure?: boolean | undefined;
   /** `--shm-size`, bytes. */
   readonly shmSize?: number | undefined;
 }

@@ -224,6 +224,16 @@ describe('explain', () => {
     expect(await project.build('--build-context', `tools=${two}`)).toEqual([]);
   });
 
+  it('is a line of JSON among others', async () => {
+    const context = bench.context('raw', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /raw\n' });
+    const { stderr } = await bench.run(['build', '--explain', '--progress=rawjson', context]);
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(lines.at(-1)).toMatchObject({ explanations: [{ line: 2, reasons: [{ kind: 'first-build' }] }] });
+  });
+
   it('says what it cannot find', async () => {
     const none = await bench.run(['explain', 'nosuchbuild']);
     expect(none).toMatchObject({ code: 2, stdout: '' });

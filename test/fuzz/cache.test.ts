@@ -4,8 +4,8 @@ import { busyboxLayout } from '../support/base-image.ts';
 import { fuzzOnce } from './cached-equals-uncached.ts';
 
 // A few projects of fixed seeds; `node test/fuzz/main.ts --seconds 3600` looks further.
-const SEEDS = [1, 2, 3, 4];
-const EDITS = 3;
+const SEEDS = [1, 2];
+const EDITS = 2;
 
 let dir = '';
 let base = '';

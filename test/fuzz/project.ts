@@ -166,9 +166,9 @@ function instructionText(
     case 'run':
       return { text: `RUN cat ${own} > ${made} && echo ${word} $WORD $NAME >> ${made}`, have: [...have, made] };
     case 'list':
-      // All that can be seen of the stage's own files: content, modes, owners, links.
+      // All that can be seen of the stage's own files: content, modes, owners, links; the list itself is not among them.
       return {
-        text: `RUN find / -xdev -name 'made-*' | sort | while read f; do stat -c '%n %a %u %g %F' $f; cat $f 2>/dev/null; done > ${made}`,
+        text: `RUN find / -xdev -name 'made-*' | sort | while read f; do stat -c '%n %a %u %g %F' $f; cat $f 2>/dev/null || :; done > /list && mv /list ${made}`,
         have: [...have, made],
       };
     case 'env':

@@ -1,6 +1,7 @@
-import { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { decode } from '../../llb/index.ts';
 import { BytesMessage } from '../gen/control.ts';
+import { socketPair } from '../transport/socket-pair.ts';
 import type { Call } from './client.ts';
 
 /** The bytes of one `BytesMessage` field without copying them: tag and length of field 1. */
@@ -12,44 +13,36 @@ export function bytesMessagePrefix(length: number): Uint8Array {
   return Uint8Array.from(prefix);
 }
 
-/** Larger pieces are cut: BuildKit takes no message above 16 MiB. Bytes. */
-const PIECE_MAX = 1 << 20;
-
-/** A stream of `BytesMessage` in both directions, as a stream of bytes: BuildKit's `Control.Session` carries HTTP/2 so. */
-export function duplexOfCall(call: Call): Duplex {
-  return new Duplex({
-    allowHalfOpen: false,
-    highWaterMark: PIECE_MAX,
-    write(chunk: Buffer, _encoding, callback) {
-      void (async () => {
-        for (let at = 0; at < chunk.length; at += PIECE_MAX) {
-          const piece = chunk.subarray(at, at + PIECE_MAX);
-          await call.write(bytesMessagePrefix(piece.length), piece);
-        }
-      })().then(() => callback(), callback);
-    },
-    final(callback) {
-      call.end();
-      callback();
-    },
-    read() {
-      nextPiece(call).then(
-        (piece) => this.push(piece ?? null),
-        (error: unknown) => this.destroy(error instanceof Error ? error : undefined),
-      );
-    },
-    destroy(error, callback) {
-      call.cancel();
-      callback(error);
-    },
-  });
-}
-
-/** The next bytes; undefined at the end. An empty piece says nothing and would look like one. */
-async function nextPiece(call: Call): Promise<Uint8Array | undefined> {
-  for (let message = await call.incoming.next(); message !== undefined; message = await call.incoming.next()) {
-    const { data } = decode(BytesMessage, message);
-    if (data !== undefined && data.length > 0) return data;
-  }
-  return undefined;
+/** A stream of `BytesMessage` in both directions, as a socket: BuildKit's `Control.Session` carries HTTP/2 so. */
+export async function socketOfCall(call: Call): Promise<Socket> {
+  const [near, far] = await socketPair();
+  const end = (): void => {
+    call.cancel();
+    far.destroy();
+  };
+  far.on('error', end);
+  far.on('close', end);
+  const outward = async (): Promise<void> => {
+    for await (const chunk of far) {
+      const data = chunk as Buffer;
+      await call.write(bytesMessagePrefix(data.length), data);
+    }
+    call.end();
+  };
+  const inward = async (): Promise<void> => {
+    for await (const message of call.incoming) {
+      const { data } = decode(BytesMessage, message);
+      if (data !== undefined && data.length > 0 && !far.write(data)) {
+        await new Promise<void>((resolve) => {
+          far.once('drain', resolve);
+          far.once('close', resolve);
+        });
+      }
+    }
+    far.end();
+  };
+  // How the call ended is heard by whoever waits for it; the socket ends with it.
+  outward().catch(end);
+  inward().catch(end);
+  return near;
 }

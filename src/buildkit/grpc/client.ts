@@ -135,7 +135,8 @@ function openCall(session: ClientHttp2Session, path: string, options: CallOption
   for (const [name, value] of Object.entries(metadata)) headers[name] = typeof value === 'string' ? value : [...value];
   const stream = session.request(headers);
   const incoming = new IncomingMessages(stream);
-  const done = settle(stream, incoming, options, lost);
+  const isGone = (): boolean => session.destroyed || session.closed;
+  const done = settle(stream, incoming, options, { lost, isGone });
   // Whoever only reads messages hears of the failure there.
   done.catch((error: unknown) => incoming.fail(error));
   return {
@@ -154,7 +155,7 @@ function settle(
   stream: ClientHttp2Stream,
   incoming: IncomingMessages,
   { signal, timeout }: CallOptions,
-  lost: () => GrpcError,
+  { lost, isGone }: { readonly lost: () => GrpcError; readonly isGone: () => boolean },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let status: GrpcError | 'ok' | undefined;
@@ -192,7 +193,8 @@ function settle(
         incoming.end();
         resolve();
       } else if (status !== undefined) reject(status);
-      else if (stream.rstCode !== 0)
+      // A connection that goes takes its streams with it, as if somebody had cancelled them.
+      else if (stream.rstCode !== 0 && !isGone())
         reject(new GrpcError(statusOfReset(stream.rstCode), 'the call was cut short', undefined, streamError));
       else reject(lost());
     });

@@ -22,6 +22,8 @@ export interface ContentStore {
   /** Of the layout; made when something is written. */
   readonly directory: string;
   readonly writable: boolean;
+  /** Gets the digest of each blob that is written, or was there already. */
+  readonly written?: Set<string> | undefined;
 }
 
 /** By the id that requests carry. */
@@ -40,7 +42,12 @@ export function contentServices(stores: ContentStores): readonly (readonly [stri
     return store;
   };
   return [
-    unary(CONTENT_INFO, async ({ digest = '' }, call) => ({ info: { digest, size: sizeOf(storeOf(call), digest) } })),
+    unary(CONTENT_INFO, async ({ digest = '' }, call) => {
+      const store = storeOf(call);
+      const size = sizeOf(store, digest);
+      store.written?.add(digest);
+      return { info: { digest, size } };
+    }),
     // Uploads are not resumed: none of the last build is known.
     unary(CONTENT_STATUS, async ({ ref = '' }) => {
       throw new GrpcError(STATUS.notFound, `upload ${ref} is not under way`);
@@ -122,6 +129,7 @@ function begin(store: ContentStore): Upload {
 function step(request: PbWriteContentRequest, upload: Upload, store: ContentStore): PbWriteContentResponse {
   const { action = 0, data = new Uint8Array(), offset = 0n, expected = '', total = 0n } = request;
   if (expected !== '' && action !== COMMIT && isThere(store, expected)) {
+    store.written?.add(expected);
     throw new GrpcError(STATUS.alreadyExists, `content ${expected}: already exists`);
   }
   if (action === WRITE || (action === COMMIT && data.length > 0)) {
@@ -139,6 +147,7 @@ function step(request: PbWriteContentRequest, upload: Upload, store: ContentStor
   const file = fileOf(store, digest);
   mkdirSync(dirname(file), { recursive: true });
   renameSync(upload.temporary, file);
+  store.written?.add(digest);
   return { ...answer, digest };
 }
 

@@ -1,5 +1,6 @@
 /** `FileSend`: results that end on this machine: a directory, a file, a pipe, `docker load`. */
 import { mkdirSync } from 'node:fs';
+import { BuildError } from '../../contracts/index.ts';
 import { loadDaemons, loadLocalWriter, loadSinks } from '../../export/index.ts';
 import type { Sink } from '../../export/index.ts';
 import { decode } from '../../llb/index.ts';
@@ -50,7 +51,13 @@ export async function checkDestinations(
     // A terminal is refused here.
     if (receive?.kind === 'stdout') await (await openSink(receive, stdout, AbortSignal.abort())).abort();
   }
-  if (onStdout.length > 1) throw new GrpcError(STATUS.invalidArgument, 'standard output has room for one archive only');
+  if (onStdout.length > 1) {
+    throw new BuildError({
+      code: 'usage',
+      message: 'standard output has room for one archive only',
+      hint: 'give the others a file: dest=FILE',
+    });
+  }
 }
 
 async function openSink(

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Channel } from '../grpc/client.ts';
-import { duplexOfCall } from '../grpc/call-stream.ts';
+import { socketOfCall } from '../grpc/call-stream.ts';
 import { serve, unary } from '../grpc/server.ts';
 import type { Handler, Handlers } from '../grpc/server.ts';
 import { dialDockerSession } from '../transport/dial.ts';
@@ -57,7 +57,7 @@ export async function openSession(channel: Channel, endpoint: Endpoint, options:
   const stream: Duplex =
     endpoint.kind === 'docker'
       ? await dialDockerSession(endpoint, headers, options)
-      : duplexOfCall(channel.open('/moby.buildkit.v1.Control/Session', { metadata: headers }));
+      : await socketOfCall(channel.open('/moby.buildkit.v1.Control/Session', { metadata: headers }));
   stream.on('error', () => undefined);
   const server = serve(stream, handlers, options.onError);
   // A connection that was cut without a word (a pulled cable, a sleeping laptop) is noticed by the silence.

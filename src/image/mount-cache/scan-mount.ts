@@ -8,6 +8,8 @@ import type { ExactStat } from '../../sys/stat.ts';
 /** By path, parents before children, `''` first; symbolic links with their text. */
 export type ScannedMount = ReadonlyMap<TreePath, { readonly stat: ExactStat; readonly target?: string | undefined }>;
 
+/** Files that were being written when a process died (source/cache-mounts/write-mount.ts). */
+const UNFINISHED = /^\.slipway-[0-9a-f]{12}$/;
 /** Entries between two turns of the event loop. */
 const TURN = 2000;
 
@@ -29,6 +31,7 @@ export async function scanMount(root: ConfinedRoot, signal: AbortSignal): Promis
       continue;
     }
     if (++count % TURN === 0) await turn(signal);
+    if (UNFINISHED.test(name)) continue;
     const path = level.path === '' ? name : `${level.path}/${name}`;
     const stat = quietly(() => root.lstat(path));
     if (stat === undefined) continue;

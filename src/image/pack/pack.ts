@@ -1,31 +1,16 @@
 import { createReadStream } from 'node:fs';
 import { BuildError } from '../../contracts/index.ts';
-import type { ContentLocation, Layer, LayerBlob, LayerId, Tree, TreePath } from '../../contracts/index.ts';
+import type { Layer, LayerBlob, LayerId, Tree } from '../../contracts/index.ts';
 import type { LayerRow, Store } from '../../store/index.ts';
 import { asBuildError } from '../../sys/errno.ts';
 import { DEFAULT_LEVELS, compress, compressorName, layerMediaType } from '../compress.ts';
 import type { Compression, CompressionType } from '../compress.ts';
 import { decompress } from '../decompress.ts';
 import { isBaseLayer } from '../own-layer.ts';
-import { contentPaths, isLaterThan, planTar } from './plan.ts';
-import type { PlanOptions } from './plan.ts';
-import { streamHere, streamOnThread } from './tar-stream.ts';
+import type { PackOptions } from './options.ts';
+import { isLaterThan } from './plan.ts';
+import { estimate, tarOf } from './tar-of.ts';
 import type { TarStream } from './tar-stream.ts';
-
-export interface PackOptions {
-  readonly compression: CompressionType;
-  /** Default `DEFAULT_LEVELS`; a blob of another level that is there already is good too, unless this is set. */
-  readonly level?: number | undefined;
-  /** Seconds: later modification times become this (SOURCE_DATE_EPOCH). Never touches layers that came as a blob. */
-  readonly epoch?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Bytes of tar done, and in all. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
-}
-
-/** Up to here a thread costs more (25 ms) than it saves. */
-const HERE_ENTRIES = 500;
-const HERE_BYTES = 2 * 1024 * 1024;
 
 /**
  * The layer as a blob of the wanted compression in the store: one that is there already, one made from a blob of another
@@ -35,6 +20,15 @@ const HERE_BYTES = 2 * 1024 * 1024;
  * @throws BuildError `context` when a file of the build context changed since it was keyed, `disk-full`, `cancelled`.
  */
 export async function packLayer(layer: Layer, store: Store, options: PackOptions): Promise<LayerBlob> {
+  const { compression } = options;
+  if (compression === 'estargz') return (await import('../estargz/pack.ts')).packEstargz(layer, store, options);
+  return packPlainly(layer, store, { ...options, compression });
+}
+
+/** Options for all but eStargz. */
+type PlainOptions = Omit<PackOptions, 'compression'> & { readonly compression: CompressionType };
+
+async function packPlainly(layer: Layer, store: Store, options: PlainOptions): Promise<LayerBlob> {
   const { epoch } = options;
   const row = store.layer(layer.id);
   if (epoch === undefined || (row !== undefined && isBaseLayer(row, store))) return packAsIs(layer, store, options);
@@ -43,7 +37,7 @@ export async function packLayer(layer: Layer, store: Store, options: PackOptions
   return packClamped(layer, tree, store, { ...options, epoch });
 }
 
-async function packAsIs(layer: Layer, store: Store, options: PackOptions): Promise<LayerBlob> {
+async function packAsIs(layer: Layer, store: Store, options: PlainOptions): Promise<LayerBlob> {
   const known = findBlob(store, layer.id, options);
   if (known !== undefined) return known;
   const row = store.layer(layer.id);
@@ -59,7 +53,7 @@ async function packClamped(
   layer: Layer,
   tree: Tree,
   store: Store,
-  options: PackOptions & { readonly epoch: number },
+  options: PlainOptions & { readonly epoch: number },
 ): Promise<LayerBlob> {
   const key = `image/clamped ${layer.id} ${options.epoch}`;
   const id = store.readFact(key);
@@ -72,7 +66,7 @@ async function packClamped(
 }
 
 /** A local blob of the layer, or of another layer of the same diff ID. */
-function findBlob(store: Store, id: LayerId, options: PackOptions): LayerBlob | undefined {
+function findBlob(store: Store, id: LayerId, options: PlainOptions): LayerBlob | undefined {
   const row = store.layer(id);
   const own = row?.blobs.find((blob) => blob.local && isWanted(blob, options));
   if (own !== undefined || row?.diffId === undefined) return own === undefined ? undefined : plainBlob(own);
@@ -82,7 +76,7 @@ function findBlob(store: Store, id: LayerId, options: PackOptions): LayerBlob | 
   return found === undefined ? undefined : plainBlob(found);
 }
 
-function isWanted(blob: LayerRow['blobs'][number], { compression, level }: PackOptions): boolean {
+function isWanted(blob: LayerRow['blobs'][number], { compression, level }: PlainOptions): boolean {
   if (compressionOf(blob.mediaType) !== compression) return false;
   return level === undefined || blob.compressor === compressorName({ type: compression, level });
 }
@@ -99,7 +93,7 @@ function plainBlob({ mediaType, digest, size, diffId, annotations }: LayerBlob):
   return annotations === undefined ? blob : { ...blob, annotations };
 }
 
-async function pack(layer: Layer, tree: Tree, id: LayerId, store: Store, options: PackOptions): Promise<LayerBlob> {
+async function pack(layer: Layer, tree: Tree, id: LayerId, store: Store, options: PlainOptions): Promise<LayerBlob> {
   const { stream, contentSize } = await tarOf(tree, (paths) => layer.locate(paths), { epoch: options.epoch });
   const total = estimate(tree, contentSize);
   const { blob, compressor } = await writeBlob(stream.blocks, store, options, total, stream);
@@ -107,28 +101,8 @@ async function pack(layer: Layer, tree: Tree, id: LayerId, store: Store, options
   return blob;
 }
 
-/**
- * A tree as a tar: read on a thread when there is much of it.
- * @param locate Where the bytes of files are (`Layer.locate`, `FileTree.locate`).
- */
-export async function tarOf(
-  tree: Tree,
-  locate: (paths: readonly TreePath[]) => Promise<readonly ContentLocation[]>,
-  options: PlanOptions,
-): Promise<{ readonly stream: TarStream; /** Bytes of the files. */ readonly contentSize: number }> {
-  const paths = contentPaths(tree);
-  const pieces = planTar(tree, await locate(paths), options);
-  let contentSize = 0;
-  for (const path of paths) {
-    const entry = tree.get(path);
-    if (entry?.type === 'file') contentSize += entry.size;
-  }
-  const little = tree.size <= HERE_ENTRIES && contentSize <= HERE_BYTES;
-  return { stream: little ? streamHere(pieces, estimate(tree, contentSize)) : streamOnThread(pieces), contentSize };
-}
-
 /** The same tar in another compression; the diff ID stays. */
-async function transcode(from: LayerBlob, id: LayerId, store: Store, options: PackOptions): Promise<LayerBlob> {
+async function transcode(from: LayerBlob, id: LayerId, store: Store, options: PlainOptions): Promise<LayerBlob> {
   const { createHash } = await import('node:crypto');
   const hash = createHash('sha256');
   let size = 0;
@@ -160,7 +134,7 @@ async function transcode(from: LayerBlob, id: LayerId, store: Store, options: Pa
 async function writeBlob(
   blocks: AsyncIterable<Uint8Array>,
   store: Store,
-  { compression, level, signal, onProgress }: PackOptions,
+  { compression, level, signal, onProgress }: PlainOptions,
   total: number,
   tar: Pick<TarStream, 'result'> & Partial<Pick<TarStream, 'release'>>,
 ): Promise<{ readonly blob: LayerBlob; readonly compressor: string }> {
@@ -197,9 +171,4 @@ async function* countBytes(
 
 function cancelled(cause?: unknown): BuildError {
   return new BuildError({ code: 'cancelled', message: 'cancelled', cause });
-}
-
-/** Bytes of the tar, near enough for progress. */
-function estimate(tree: Tree, contentSize: number): number {
-  return contentSize + tree.size * 768;
 }

@@ -55,9 +55,13 @@ export function tryTake(directory: string, shared: boolean): Slot | undefined {
     return undefined;
   }
   touch(`${directory}/lock`);
+  let held = true;
   return {
     directory,
     release() {
+      // The number of a closed file may be another's by now.
+      if (!held) return;
+      held = false;
       touch(`${directory}/lock`);
       closeLockFile(fd);
     },

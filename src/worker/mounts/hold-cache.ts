@@ -30,9 +30,12 @@ export async function holdCacheToFill(base: string, id: string, signal: AbortSig
     await waitFlock(gate, false, signal);
     const slot = tryTake(`${base}/${slotsOf(base)[0] ?? 0}`, false);
     if (slot !== undefined) {
+      let held = true;
       return {
         directory: slot.directory,
         release() {
+          if (!held) return;
+          held = false;
           slot.release();
           closeLockFile(gate);
         },

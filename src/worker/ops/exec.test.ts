@@ -164,7 +164,7 @@ describe('an exec op', () => {
     expect(outputs[1]).toBe(input);
   });
 
-  it('runs nothing insecure', async () => {
+  it('runs nothing insecure unless that is allowed', async () => {
     await expect(run('true', { op: { security: 'insecure' } })).rejects.toMatchObject({ code: 'unsupported' });
   });
 });

@@ -30,7 +30,7 @@ export async function runExec(
 ): Promise<readonly Snapshot[]> {
   const { op } = vertex;
   if (op.kind !== 'exec') throw new BuildError({ code: 'internal', message: `not an exec op: ${op.kind}` });
-  refuseWhatIsMissing(op);
+  refuseWhatIsMissing(op, vertex, context, deps);
   const prepared = await prepareExecMounts(vertex, op, inputs, deps, context);
   try {
     const { root } = prepared;
@@ -70,16 +70,24 @@ export async function runExec(
   }
 }
 
-function refuseWhatIsMissing(op: ExecOp): void {
-  const device = op.cdiDevices.find(({ optional }) => !optional);
-  if (device !== undefined) {
-    throw new BuildError({ code: 'unsupported', message: `the device ${device.name} cannot be given to a step` });
+function refuseWhatIsMissing(op: ExecOp, vertex: Vertex, context: WorkContext, deps: WorkerDeps): void {
+  for (const device of op.cdiDevices) {
+    if (device.optional) {
+      const message = `the device ${device.name} is not there for this step`;
+      context.events({ type: 'warning', vertex: vertex.digest, message, location: context.location });
+      continue;
+    }
+    throw new BuildError({
+      code: 'unsupported',
+      message: `the device ${device.name} cannot be given to a step`,
+      hint: 'without "required" the step runs and has to do without',
+    });
   }
-  if (op.security === 'insecure') {
+  if (op.security === 'insecure' && deps.allowsInsecure !== true) {
     throw new BuildError({
       code: 'unsupported',
       message: 'security.insecure is not allowed: a step would have all of this machine',
-      hint: 'use --security=sandbox, or a BuildKit daemon that grants the entitlement',
+      hint: 'if you trust the Dockerfile: --allow security.insecure',
     });
   }
 }

@@ -1,0 +1,51 @@
+import { BuildError } from '../../contracts/index.ts';
+import { parseDocument, type Descriptor } from '../../image/index.ts';
+import type { Registry } from '../../registry/index.ts';
+import type { JoinedEntry } from './join.ts';
+import type { ImageSource } from './types.ts';
+
+/** Blobs that are under way at once. */
+const PARALLEL = 4;
+
+/**
+ * Brings an entry with all that it refers to into a repository, its manifest last. What is there stays; what another
+ * repository of the registry has is mounted; the rest is passed on from where it is without a copy here.
+ */
+export async function copyEntry(
+  { descriptor, source }: JoinedEntry,
+  repository: string,
+  registry: Registry,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const bytes = await source.manifest(descriptor);
+  const { mediaType, digest } = descriptor;
+  const parsed = parseDocument(bytes, mediaType, { name: `a manifest of ${source.name}` });
+  if (parsed.kind === 'index')
+    throw new BuildError({ code: 'unsupported', message: `${source.name} is an index of indexes` });
+  const { config, layers } = parsed.document;
+  const blobs = [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
+  const queue = blobs.filter((blob) => !isForeign(blob));
+  const work = async (): Promise<void> => {
+    for (let blob = queue.shift(); blob !== undefined; blob = queue.shift())
+      await copyBlob(blob, source, repository, registry, signal);
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, work));
+  await registry.pushManifest(repository, digest, { mediaType, bytes }, { signal });
+}
+
+/** Layers that may not be copied come from their own URLs (image-spec, layer.md: Non-Distributable Layers). */
+function isForeign({ mediaType }: Descriptor): boolean {
+  return mediaType.includes('nondistributable') || mediaType.includes('.foreign.');
+}
+
+async function copyBlob(
+  blob: Descriptor,
+  source: ImageSource,
+  repository: string,
+  registry: Registry,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { digest, size } = blob;
+  const mountFrom = source.repositoriesOf(digest);
+  await registry.pushBlob(repository, { digest, size, open: () => source.blob(blob) }, { signal, mountFrom });
+}

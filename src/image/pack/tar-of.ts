@@ -1,0 +1,34 @@
+import type { ContentLocation, Tree, TreePath } from '../../contracts/index.ts';
+import { contentPaths, planTar } from './plan.ts';
+import type { PlanOptions } from './plan.ts';
+import { streamHere, streamOnThread } from './tar-stream.ts';
+import type { TarStream } from './tar-stream.ts';
+
+/** Up to here a thread costs more (25 ms) than it saves. */
+const HERE_ENTRIES = 500;
+const HERE_BYTES = 2 * 1024 * 1024;
+
+/**
+ * A tree as a tar: read on a thread when there is much of it.
+ * @param locate Where the bytes of files are (`Layer.locate`, `FileTree.locate`).
+ */
+export async function tarOf(
+  tree: Tree,
+  locate: (paths: readonly TreePath[]) => Promise<readonly ContentLocation[]>,
+  options: PlanOptions,
+): Promise<{ readonly stream: TarStream; /** Bytes of the files. */ readonly contentSize: number }> {
+  const paths = contentPaths(tree);
+  const pieces = planTar(tree, await locate(paths), options);
+  let contentSize = 0;
+  for (const path of paths) {
+    const entry = tree.get(path);
+    if (entry?.type === 'file') contentSize += entry.size;
+  }
+  const little = tree.size <= HERE_ENTRIES && contentSize <= HERE_BYTES;
+  return { stream: little ? streamHere(pieces, estimate(tree, contentSize)) : streamOnThread(pieces), contentSize };
+}
+
+/** Bytes of the tar, near enough for progress. */
+export function estimate(tree: Tree, contentSize: number): number {
+  return contentSize + tree.size * 768;
+}

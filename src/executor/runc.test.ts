@@ -1,9 +1,8 @@
 /** The other runtime does the same. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findProgram } from '../worker/host.ts';
 import { openFixture, outline, processesWith, until, type Fixture } from './test-fixture.ts';
 
-describe.skipIf(findProgram('runc', process.env) === undefined)('runc (skipped where it is not installed)', () => {
+describe('runc', () => {
   let fixture: Fixture;
   beforeAll(async () => {
     fixture = await openFixture({ runtime: 'runc' });

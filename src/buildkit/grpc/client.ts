@@ -137,7 +137,7 @@ function openCall(session: ClientHttp2Session, path: string, options: CallOption
   const incoming = new IncomingMessages(stream);
   const isGone = (): boolean => session.destroyed || session.closed;
   const done = settle(stream, incoming, options, { lost, isGone });
-  // Whoever only reads messages hears of the failure there.
+  // The messages end with the call, not with its data: whoever only reads hears of a failure there.
   done.catch((error: unknown) => incoming.fail(error));
   return {
     incoming,
@@ -173,7 +173,11 @@ function settle(
             stream.close(8);
           }, timeout);
     const take = (headers: IncomingHttpHeaders): void => {
-      if (headers['grpc-status'] !== undefined) status ??= statusOf(headers);
+      if (headers['grpc-status'] === undefined) return;
+      status ??= statusOf(headers);
+      // The status ends the call whether or not we had more to say; a half that is left open would never close. What
+      // has come already can still be read.
+      if (!stream.destroyed && !stream.closed && !stream.writableFinished) stream.close(0);
     };
     stream.on('response', (headers) => {
       if (headers[':status'] !== 200) {

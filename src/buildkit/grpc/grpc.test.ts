@@ -121,6 +121,41 @@ describe('calls', () => {
     expect(aborted).toBeGreaterThanOrEqual(2);
   });
 
+  it('end with their status while the caller still has its side open', async () => {
+    const { channel } = await connected([
+      ['/test.Echo/Refuse', async () => await Promise.reject(new GrpcError(STATUS.notFound, 'not here'))],
+      ['/test.Echo/Enough', async (call) => await call.write(Buffer.from('last'))],
+      [
+        '/test.Echo/Many',
+        async (call) => {
+          for (let i = 0; i < 500; i++) await call.write(Buffer.alloc(1000, i));
+          throw new GrpcError(STATUS.unknown, 'then it broke');
+        },
+      ],
+    ]);
+    const refused = channel.open('/test.Echo/Refuse');
+    await expect(refused.done).rejects.toMatchObject({ code: STATUS.notFound, message: 'not here' });
+    // More is written than the other side will ever take.
+    const flooded = channel.open('/test.Echo/Refuse');
+    const flood = (async () => {
+      for (let i = 0; i < 100; i++) await flooded.write(Buffer.alloc(1 << 16));
+    })();
+    await expect(flooded.done).rejects.toMatchObject({ code: STATUS.notFound });
+    await flood;
+    const enough = channel.open('/test.Echo/Enough');
+    expect(Buffer.from((await enough.incoming.next()) ?? []).toString()).toBe('last');
+    await enough.done;
+    // What came before the status is read, by a slow reader too.
+    const many = channel.open('/test.Echo/Many');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    let count = 0;
+    const reading = (async () => {
+      for await (const message of many.incoming) if (message.length === 1000) count++;
+    })();
+    await expect(reading).rejects.toMatchObject({ message: 'then it broke' });
+    expect(count).toBe(500);
+  });
+
   it('stream both ways, held back by a slow reader', async () => {
     const pieces = Array.from({ length: 300 }, () => randomBytes(20_000));
     let written = 0;

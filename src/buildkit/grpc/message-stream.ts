@@ -5,7 +5,7 @@ import { MessageReader, messagePrefix } from './frames.ts';
 /** Messages that have come and wait for a reader before the stream is paused. */
 const QUEUE_MAX = 64;
 
-/** Reads the messages of a stream one by one, pausing it while nobody reads. Ends as the stream's DATA does. */
+/** Reads the messages of a stream one by one, pausing it while nobody reads. Its owner says when they end, and how. */
 export class IncomingMessages implements AsyncIterable<Uint8Array> {
   readonly #stream: Http2Stream;
   readonly #reader = new MessageReader();
@@ -26,7 +26,6 @@ export class IncomingMessages implements AsyncIterable<Uint8Array> {
       if (this.#queue.length >= QUEUE_MAX) stream.pause();
       this.#notify();
     });
-    stream.on('end', () => this.end());
   }
 
   /** A message is there to be read at once. */

@@ -104,6 +104,7 @@ async function answer(
 ): Promise<void> {
   stream.on('error', () => undefined);
   const incoming = new IncomingMessages(stream);
+  stream.on('end', () => incoming.end());
   stream.on('aborted', () => incoming.fail(new GrpcError(STATUS.cancelled, 'the caller is gone')));
   stream.on('close', () => incoming.end());
   const metadata = metadataOf(rawHeaders);

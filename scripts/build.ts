@@ -113,6 +113,8 @@ const command: BuildOptions = {
   entryPoints: { cli: 'src/cli/main.ts' },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
+  // `import()` in a script of our own making is an experiment that Node warns of; `require` loads all that is left outside.
+  supported: { 'dynamic-import': false },
   define: { 'import.meta.url': '__url' },
   banner: { js: '(function(require,__url){const module={exports:{}};' },
   footer: { js: 'return module.exports})' },

@@ -36,6 +36,7 @@ interface IndexDocument {
   readonly schemaVersion: 2;
   readonly mediaType: string;
   readonly manifests: readonly Descriptor[];
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** @returns what the whole build answers, by the keys of a single daemon's answer */
@@ -87,9 +88,18 @@ function ociPlatform({ os, architecture, variant }: Platform) {
   return { os, architecture, ...(variant !== undefined && { variant }) };
 }
 
-function indexOf(manifests: readonly Descriptor[]): Uint8Array {
+function indexOf(manifests: readonly Descriptor[], { attrs }: RemoteOutput): Uint8Array {
   const isDocker = manifests.every(({ mediaType }) => mediaType.includes('vnd.docker.'));
-  const document: IndexDocument = { schemaVersion: 2, mediaType: isDocker ? DOCKER_LIST : INDEX, manifests };
+  const annotations = Object.entries(attrs).flatMap(([key, value]): [string, string][] => {
+    const name = /^annotation-index\.(.+)$/s.exec(key)?.[1];
+    return name === undefined ? [] : [[name, value]];
+  });
+  const document: IndexDocument = {
+    schemaVersion: 2,
+    mediaType: isDocker ? DOCKER_LIST : INDEX,
+    manifests,
+    ...(annotations.length > 0 && { annotations: Object.fromEntries(annotations) }),
+  };
   return Buffer.from(JSON.stringify(document, undefined, 2));
 }
 
@@ -109,7 +119,7 @@ async function joinInRegistry(
     const read = async (digest: Digest): Promise<Uint8Array> =>
       (await registry.fetchManifest(repositoryName(first), digest)).bytes;
     const parts = await Promise.all(built.map(async (part) => await manifestsOf(answerOf(part), part, read)));
-    const bytes = indexOf(parts.flat());
+    const bytes = indexOf(parts.flat(), output);
     const { mediaType } = JSON.parse(Buffer.from(bytes).toString('utf8')) as IndexDocument;
     for (const name of names)
       await registry.pushManifest(repositoryName(name), name.tag ?? 'latest', { mediaType, bytes });
@@ -144,7 +154,7 @@ async function joinLayouts(
       manifests.push(...(await manifestsOf(top as Descriptor, part, read)));
       await cp(from, blobs, { recursive: true });
     }
-    const bytes = indexOf(manifests);
+    const bytes = indexOf(manifests, output);
     const digest = digestOf(bytes);
     await writeFile(join(blobs, digest.slice(7)), bytes);
     const names = (output.attrs['name'] ?? '').split(',').filter(Boolean);

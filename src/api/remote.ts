@@ -45,6 +45,7 @@ async function buildRemote(
     words: options.outputs ?? [],
     names: options.tags ?? [],
     cwd: cwdOf(options),
+    annotations: options.annotations,
   });
   const outputs = options.buildArgs?.['SOURCE_DATE_EPOCH'] === undefined ? parsed : withEpoch(parsed);
   const platforms = options.platform === undefined ? undefined : parsePlatforms(options.platform);

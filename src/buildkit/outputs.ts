@@ -1,7 +1,8 @@
 /** Words of `-o` and `-t` for a daemon: its exporters take attributes as they are written; what comes back lands here. */
 import { resolve } from 'node:path';
 import { BuildError } from '../contracts/index.ts';
-import { parseCsv } from '../export/index.ts';
+import { parseAnnotation, parseCsv } from '../export/index.ts';
+import type { Annotation } from '../export/index.ts';
 
 /** One export of a build. */
 export interface RemoteOutput {
@@ -38,6 +39,8 @@ export interface OutputOptions {
   /** `-t`. */
   readonly names: readonly string[];
   readonly cwd: string;
+  /** `--annotation`: on the images of all outputs. */
+  readonly annotations?: readonly string[] | undefined;
 }
 
 /** Attributes that are ours; the rest goes to the daemon, which knows best which it has. */
@@ -50,10 +53,18 @@ const TYPES = ['image', 'registry', 'oci', 'docker', 'local', 'tar', 'cacheonly'
  *
  * @throws BuildError `usage`
  */
-export function parseRemoteOutputs({ words, names, cwd }: OutputOptions): readonly RemoteOutput[] {
+export function parseRemoteOutputs({ words, names, cwd, annotations = [] }: OutputOptions): readonly RemoteOutput[] {
   const outputs = words.map((word) => parseWord(word, names, cwd)).filter((output) => output !== undefined);
   const named = outputs.some(({ type }) => type === 'image');
-  return names.length > 0 && !named ? [image({}, names), ...outputs] : outputs;
+  const all = names.length > 0 && !named ? [image({}, names), ...outputs] : outputs;
+  const attrs = Object.fromEntries(annotations.flatMap(parseAnnotation).map(annotationAttr));
+  return all.map((output) => (IMAGES.has(output.type) ? { ...output, attrs: { ...attrs, ...output.attrs } } : output));
+}
+
+/** As BuildKit's exporters read it (exporter/containerimage/exptypes/annotations.go). */
+function annotationAttr({ target, platform, key, value }: Annotation): readonly [string, string] {
+  const where = target === 'manifest' && platform === undefined ? '' : `-${target}`;
+  return [`annotation${where}${platform === undefined ? '' : `[${platform}]`}.${key}`, value];
 }
 
 function parseWord(word: string, names: readonly string[], cwd: string): RemoteOutput | undefined {

@@ -140,6 +140,25 @@ describe('outputs', () => {
     },
   );
 
+  it('have the annotations of all, and their own', () => {
+    const annotations = ['a=1', 'index:b=2', 'manifest[linux/arm64],manifest-descriptor:c=3'];
+    const words = ['type=oci,dest=x,annotation.a=own', 'type=local,dest=d'];
+    expect(parseRemoteOutputs({ words, names: [], cwd: '/w', annotations })).toMatchObject([
+      {
+        attrs: {
+          'annotation.a': 'own',
+          'annotation-index.b': '2',
+          'annotation-manifest[linux/arm64].c': '3',
+          'annotation-manifest-descriptor.c': '3',
+        },
+      },
+      { attrs: {} },
+    ]);
+    expect(() => parseRemoteOutputs({ words, names: [], cwd: '/w', annotations: ['x'] })).toThrow(
+      expect.objectContaining({ code: 'usage' }) as Error,
+    );
+  });
+
   it('have their times bounded where an image is made of them', () => {
     const outputs = withEpoch(parse(['out', 'type=oci,dest=x', 'type=image,rewrite-timestamp=false']));
     expect(outputs.map(({ attrs }) => attrs['rewrite-timestamp'])).toEqual([undefined, 'true', 'false']);

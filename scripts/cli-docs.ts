@@ -10,7 +10,11 @@ import { diffCommand } from '../src/cli/diff.ts';
 import { duCommand } from '../src/cli/du.ts';
 import { explainCommand } from '../src/cli/explain.ts';
 import { indexCommand } from '../src/cli/image-index.ts';
-import { historyCommand, imagesCommand, inspectCommand, rmiCommand } from '../src/cli/images.ts';
+import { historyCommand } from '../src/cli/images/history.ts';
+import { inspectCommand } from '../src/cli/images/inspect.ts';
+import { imagesCommand } from '../src/cli/images/list.ts';
+import { rmiCommand } from '../src/cli/images/remove.ts';
+import { loadCommand, pullCommand, pushCommand, saveCommand, tagCommand } from '../src/cli/images/transfer.ts';
 import { lockCommand } from '../src/cli/lock.ts';
 import { loginCommand, logoutCommand } from '../src/cli/login.ts';
 import { planCommand } from '../src/cli/plan.ts';
@@ -32,6 +36,11 @@ const COMMANDS: readonly Command[] = [
   historyCommand,
   attestCommand,
   runCommand,
+  tagCommand,
+  pullCommand,
+  pushCommand,
+  saveCommand,
+  loadCommand,
   rmiCommand,
   duCommand,
   pruneCommand,

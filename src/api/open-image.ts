@@ -15,6 +15,9 @@ import { familiarString, parseReference, referenceToString } from '../image/refe
 import type { ImageRow, Store } from '../store/index.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
 
+/** Stands for the name of an image that has none, with its digest: it was loaded from an archive that gives it none. */
+export const NAMELESS = 'localhost/none';
+
 export interface OpenedImage {
   readonly row: ImageRow;
   /** Of `manifest`; the row's own digest is the index's, where there is one. */

@@ -37,7 +37,7 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
   },
   images: {
     summary: 'List the images in the local store',
-    load: async () => (await import('./images.ts')).imagesCommand,
+    load: async () => (await import('./images/list.ts')).imagesCommand,
   },
   index: {
     summary: 'Join images of several platforms to one name, or show what is behind one',
@@ -45,11 +45,15 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
   },
   inspect: {
     summary: 'Show what an image is, as JSON',
-    load: async () => (await import('./images.ts')).inspectCommand,
+    load: async () => (await import('./images/inspect.ts')).inspectCommand,
   },
   history: {
     summary: 'Show the steps that made an image',
-    load: async () => (await import('./images.ts')).historyCommand,
+    load: async () => (await import('./images/history.ts')).historyCommand,
+  },
+  load: {
+    summary: 'Take the images of an archive into the local store',
+    load: async () => (await import('./images/transfer.ts')).loadCommand,
   },
   lock: { summary: 'Pin what a build reads from elsewhere', load: async () => (await import('./lock.ts')).lockCommand },
   login: { summary: 'Log in to a registry', load: async () => (await import('./login.ts')).loginCommand },
@@ -58,8 +62,27 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'Remove what nothing needs, and what the cache may do without',
     load: async () => (await import('./prune.ts')).pruneCommand,
   },
+  pull: {
+    summary: 'Pull an image into the local store',
+    load: async () => (await import('./images/transfer.ts')).pullCommand,
+  },
+  push: {
+    summary: 'Push an image of the local store to its registry',
+    load: async () => (await import('./images/transfer.ts')).pushCommand,
+  },
+  rmi: {
+    summary: 'Remove images from the local store',
+    load: async () => (await import('./images/remove.ts')).rmiCommand,
+  },
   run: { summary: 'Run an image from the local store', load: async () => (await import('./run.ts')).runCommand },
-  rmi: { summary: 'Remove images from the local store', load: async () => (await import('./images.ts')).rmiCommand },
+  save: {
+    summary: 'Write images into an archive',
+    load: async () => (await import('./images/transfer.ts')).saveCommand,
+  },
+  tag: {
+    summary: 'Give an image another name',
+    load: async () => (await import('./images/transfer.ts')).tagCommand,
+  },
   version: {
     summary: 'Show the version and the engine',
     load: async () => (await import('./version.ts')).versionCommand,
@@ -101,7 +124,40 @@ interface Outcome {
   readonly done: boolean;
 }
 
-async function dispatch(argv: readonly string[], io: Io): Promise<Outcome> {
+/** Docker's commands of several words that are one of ours: `image ls`, `buildx build`. */
+const LONG_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  image: {
+    ...Object.fromEntries(
+      ['build', 'history', 'inspect', 'load', 'prune', 'pull', 'push', 'save', 'tag'].map((name) => [name, name]),
+    ),
+    ...{ ls: 'images', list: 'images', rm: 'rmi', remove: 'rmi' },
+  },
+  buildx: { build: 'build', b: 'build', du: 'du', imagetools: 'index', prune: 'prune', version: 'version' },
+  system: { df: 'du', prune: 'prune' },
+};
+
+function shortened(argv: readonly string[]): readonly string[] {
+  const [first = '', second = '', ...rest] = argv;
+  const names = Object.hasOwn(LONG_NAMES, first) ? LONG_NAMES[first] : undefined;
+  const name = names !== undefined && Object.hasOwn(names, second) ? names[second] : undefined;
+  if (name !== undefined) return [name, ...rest];
+  if (names === undefined) return argv;
+  throw new BuildError({
+    code: 'usage',
+    message: second === '' ? `${first} needs a command` : `${first} has no command "${second}"`,
+    hint: `there are ${Object.keys(names).join(', ')}`,
+  });
+}
+
+async function dispatch(words: readonly string[], io: Io): Promise<Outcome> {
+  let argv = words;
+  try {
+    argv = shortened(words);
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    io.stderr.write(formatError(error));
+    return { code: EXIT_CODES.usage, done: false };
+  }
   const [name, ...rest] = argv;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     const command = name === 'help' ? COMMANDS[rest[0] ?? ''] : undefined;

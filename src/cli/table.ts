@@ -24,22 +24,20 @@ export function humanSize(bytes: number): string {
   return `${unit === 0 ? value : Number(value.toPrecision(3))}${units[unit] ?? ''}`;
 }
 
-/** `3 minutes ago`. Both in milliseconds since the epoch. */
+/** `3 minutes ago`, in docker's words (go-units, HumanDuration). Both in milliseconds since the epoch. */
 export function ago(then: number, now: number): string {
-  const seconds = Math.max(0, Math.round((now - then) / 1000));
-  const steps: readonly (readonly [number, string])[] = [
-    [60, 'second'],
-    [60, 'minute'],
-    [24, 'hour'],
-    [7, 'day'],
-    [4.35, 'week'],
-    [12, 'month'],
-    [Number.POSITIVE_INFINITY, 'year'],
-  ];
-  let value = seconds;
-  for (const [size, unit] of steps) {
-    if (value < size) return `${Math.floor(value)} ${unit}${Math.floor(value) === 1 ? '' : 's'} ago`;
-    value /= size;
-  }
-  return '';
+  return `${duration(Math.max(0, Math.floor((now - then) / 1000)))} ago`;
+}
+
+function duration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.round(seconds / 3600);
+  if (seconds < 1) return 'Less than a second';
+  if (seconds < 60) return seconds === 1 ? '1 second' : `${seconds} seconds`;
+  if (minutes < 60) return minutes === 1 ? 'About a minute' : `${minutes} minutes`;
+  if (hours < 48) return hours === 1 ? 'About an hour' : `${hours} hours`;
+  if (hours < 24 * 14) return `${Math.floor(hours / 24)} days`;
+  if (hours < 24 * 60) return `${Math.floor(hours / 24 / 7)} weeks`;
+  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
+  return `${Math.floor(hours / 24 / 365)} years`;
 }

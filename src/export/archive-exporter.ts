@@ -82,7 +82,8 @@ function openSink(target: StreamTarget, deps: ExporterDeps, signal: AbortSignal)
   }
 }
 
-async function writeArchive(
+/** A tar of these files, in their order. */
+export async function writeArchive(
   files: readonly LayoutFile[],
   sink: Sink,
   store: Store,

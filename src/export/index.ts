@@ -19,7 +19,9 @@ export { parseCsv } from './csv.ts';
 export { createExporter } from './create-exporter.ts';
 export type { ExporterSurroundings } from './create-exporter.ts';
 export * from './output-spec.ts';
+export { reportProgress } from './progress-report.ts';
 export { parseOutput } from './parse-output.ts';
+export type { ArchivedImage } from './save-archive.ts';
 export type { LocalWriter } from './local-writer.ts';
 export type { Sink } from './sink.ts';
 
@@ -34,6 +36,7 @@ export type { ImageDaemon } from './load/index.ts';
 
 /** For engines that get finished bytes: where files and archives go. Loaded when they are needed. */
 export const loadSinks = async () => await import('./sink.ts');
+export const loadArchives = async () => await import('./save-archive.ts');
 export const loadDaemons = async () => await import('./load/index.ts');
 export const loadLocalWriter = async () => (await import('./local-writer.ts')).LocalWriter;
 export type * from './cache/target.ts';

@@ -11,6 +11,7 @@ import { annotationsFor, sortedAnnotations } from './annotations.ts';
 import type { Annotation } from './annotations.ts';
 import { isIndex, layersOf, manifestsOf, smallBlobsOf } from './image.ts';
 import type { Image, ImageSet } from './image.ts';
+import type { ImageDocument } from './document.ts';
 
 export type LayoutFile =
   | { readonly name: string; readonly data: Uint8Array }
@@ -29,17 +30,38 @@ export const LAYOUT_DIRECTORIES = ['blobs', 'blobs/sha256'] as const;
 
 /** Sorted by name, each once. */
 export function layoutFiles(set: ImageSet, options: LayoutOptions): readonly LayoutFile[] {
+  const [image] = set.images;
+  return archiveFiles([
+    {
+      entries: indexEntries(set, options),
+      documents: [...smallBlobsOf(set), ...manifestsOf(set)],
+      layers: layersOf(set).map(({ blob }) => blob),
+      docker: options.docker && image !== undefined ? dockerEntry(image, options.names) : undefined,
+    },
+  ]);
+}
+
+/** One image of an archive. */
+export interface ArchivedParts {
+  /** Of `index.json`. */
+  readonly entries: readonly Descriptor[];
+  readonly documents: readonly ImageDocument[];
+  readonly layers: readonly { readonly digest: Digest; readonly size: number }[];
+  /** Of `manifest.json`. */
+  readonly docker: DockerEntry | undefined;
+}
+
+/** The files of an archive of several images, sorted by name, each once. */
+export function archiveFiles(images: readonly ArchivedParts[]): readonly LayoutFile[] {
   const files = new Map<string, LayoutFile>();
   const add = (file: LayoutFile): void => void files.set(file.name, file);
-  for (const { blob } of layersOf(set)) add({ name: blobName(blob.digest), digest: blob.digest, size: blob.size });
-  for (const { bytes, descriptor } of [...smallBlobsOf(set), ...manifestsOf(set)]) {
-    add({ name: blobName(descriptor.digest), data: bytes });
+  for (const { layers, documents } of images) {
+    for (const { digest, size } of layers) add({ name: blobName(digest), digest, size });
+    for (const { bytes, descriptor } of documents) add({ name: blobName(descriptor.digest), data: bytes });
   }
-  add({ name: 'index.json', data: encodeIndex(indexEntries(set, options)) });
-  const [image] = set.images;
-  if (options.docker && image !== undefined) {
-    add({ name: 'manifest.json', data: dockerManifest(image, options.names) });
-  }
+  add({ name: 'index.json', data: encodeIndex(images.flatMap(({ entries }) => entries)) });
+  const docker = images.flatMap((image) => image.docker ?? []);
+  if (docker.length > 0) add({ name: 'manifest.json', data: json(docker) });
   add({ name: 'oci-layout', data: json({ imageLayoutVersion: '1.0.0' }) });
   return [...files.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -53,29 +75,48 @@ export function indexEntries(set: ImageSet, { names, annotations }: LayoutOption
     ...annotationsFor(annotations, target, image?.platform).annotations,
     ...(created.length === 0 ? {} : { 'org.opencontainers.image.created': wholeSeconds(created.at(-1) ?? '') }),
   };
+  return namedEntries(set.root.descriptor, names, common);
+}
+
+/** An entry of `index.json` for each name, or one without. */
+export function namedEntries(
+  root: Descriptor,
+  names: readonly string[],
+  common: Readonly<Record<string, string>>,
+): readonly Descriptor[] {
   const named = names.map((name) => {
     const { tag, digest } = parseReference(name);
     return { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': tag ?? digest ?? name };
   });
-  return (named.length === 0 ? [{}] : named).map((own) => ({
-    ...set.root.descriptor,
-    ...sortedAnnotations({ ...common, ...own }),
-  }));
+  return (named.length === 0 ? [{}] : named).map((own) => ({ ...root, ...sortedAnnotations({ ...common, ...own }) }));
 }
 
 export function encodeIndex(manifests: readonly Descriptor[]): Uint8Array {
   return json({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests });
 }
 
-/** What docker reads first; Docker's names for images are the short ones. */
-function dockerManifest(image: Image, names: readonly string[]): Uint8Array {
-  return json([
-    {
-      Config: blobName(image.config.descriptor.digest),
-      RepoTags: names.length === 0 ? null : names.map((name) => familiarString(parseReference(name))),
-      Layers: image.layers.map(({ blob }) => blobName(blob.digest)),
-    },
-  ]);
+/** What docker reads first (`manifest.json`); Docker's names for images are the short ones. */
+export interface DockerEntry {
+  readonly Config: string;
+  readonly RepoTags: readonly string[] | null;
+  readonly Layers: readonly string[];
+}
+
+function dockerEntry(image: Image, names: readonly string[]): DockerEntry {
+  return dockerEntryOf(
+    image.config.descriptor.digest,
+    image.layers.map(({ blob }) => blob.digest),
+    names,
+  );
+}
+
+export function dockerEntryOf(config: Digest, layers: readonly Digest[], names: readonly string[]): DockerEntry {
+  const tags = names.map(parseReference).filter(({ tag }) => tag !== undefined);
+  return {
+    Config: blobName(config),
+    RepoTags: tags.length === 0 ? null : tags.map(familiarString),
+    Layers: layers.map(blobName),
+  };
 }
 
 export function blobName(digest: Digest): string {

@@ -18,5 +18,7 @@ export type * from './cache-mounts/types.ts';
 export const loadCacheMounts = async () => await import('./cache-mounts/index.ts');
 export { createSources } from './sources.ts';
 export { createContexts } from './local/contexts.ts';
+export const loadArchiveReader = async () => await import('./image/archive.ts');
+export type { ImportedImage } from './image/archive.ts';
 export { describeLayout, layoutBlobFile } from './image/describe-layout.ts';
 export type { DescribedLayout } from './image/describe-layout.ts';

@@ -1,4 +1,5 @@
-import { BuildError } from '../../contracts/index.ts';
+import { BuildError, type BuildEventSink } from '../../contracts/index.ts';
+import { reportProgress } from '../../export/index.ts';
 import { parseDocument, type Descriptor } from '../../image/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { JoinedEntry } from './join.ts';
@@ -16,6 +17,7 @@ export async function copyEntry(
   repository: string,
   registry: Registry,
   signal: AbortSignal | undefined,
+  events: BuildEventSink = () => undefined,
 ): Promise<void> {
   const bytes = await source.manifest(descriptor);
   const { mediaType, digest } = descriptor;
@@ -27,7 +29,7 @@ export async function copyEntry(
   const queue = blobs.filter((blob) => !isForeign(blob));
   const work = async (): Promise<void> => {
     for (let blob = queue.shift(); blob !== undefined; blob = queue.shift())
-      await copyBlob(blob, source, repository, registry, signal);
+      await copyBlob(blob, source, repository, registry, signal, events);
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
   await registry.pushManifest(repository, digest, { mediaType, bytes }, { signal });
@@ -44,8 +46,16 @@ async function copyBlob(
   repository: string,
   registry: Registry,
   signal: AbortSignal | undefined,
+  events: BuildEventSink,
 ): Promise<void> {
   const { digest, size } = blob;
   const mountFrom = source.repositoriesOf(digest);
-  await registry.pushBlob(repository, { digest, size, open: () => source.blob(blob) }, { signal, mountFrom });
+  const progress = reportProgress(events, `pushing ${digest}`, `pushing ${digest}`);
+  const onProgress = (bytes: number): void => progress.update(bytes, size);
+  await registry.pushBlob(
+    repository,
+    { digest, size, open: () => source.blob(blob) },
+    { signal, mountFrom, onProgress },
+  );
+  progress.done();
 }

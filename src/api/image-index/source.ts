@@ -3,6 +3,7 @@ import { BuildError, type Digest } from '../../contracts/index.ts';
 import { parseDocument, parseReference, referenceToString, repositoryName } from '../../image/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { Store } from '../../store/index.ts';
+import { findImage } from '../open-image.ts';
 import type { ImageSource } from './types.ts';
 
 export interface SourceRooms {
@@ -13,13 +14,16 @@ export interface SourceRooms {
 /**
  * An image that was built here, else what its registry has under the name.
  *
+ * @param place `store`: what is in the store and nothing else.
  * @throws BuildError `usage`, `image-not-found`, `registry`, `auth`
  */
-export async function openSource(name: string, rooms: SourceRooms): Promise<ImageSource> {
+export async function openSource(name: string, rooms: SourceRooms, place?: 'store'): Promise<ImageSource> {
   const full = referenceToString(parseReference(name));
   const row = rooms.store.image(full);
-  const isOurs = row !== undefined && row.origin === 'build' && rooms.store.hasBlob(row.digest);
-  return isOurs ? await storeSource(name, row, rooms) : await registrySource(name, rooms.registry);
+  const isKnown = row !== undefined && (row.origin === 'build' || place === 'store');
+  if (isKnown && rooms.store.hasBlob(row.digest)) return await storeSource(name, row, rooms);
+  if (place === 'store') await findImage(rooms.store, full);
+  return await registrySource(name, rooms.registry);
 }
 
 async function storeSource(

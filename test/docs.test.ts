@@ -13,6 +13,11 @@ it('the page of checks is what the table of rules says', () => {
   expect(check.status, check.stderr).toBe(0);
 });
 
+it('the page on scale has the tables that the model of a farm makes', () => {
+  const check = spawnSync(process.execPath, ['bench/farm/main.ts', '--check'], { encoding: 'utf8' });
+  expect(check.status, check.stderr).toBe(0);
+});
+
 it('the version is that of package.json', () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   expect(VERSION).toBe(version);

@@ -1,5 +1,6 @@
 import type { FileTree, Layer, Snapshot, SolveResult, Tree } from '../contracts/index.ts';
 import type { FrontendResult, StageInfo } from '../frontend/index.ts';
+import { snapshotOf } from '../image/index.ts';
 import type { Platform, Vertex, VertexInput } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
 import type { StageWeight } from './options.ts';
@@ -106,12 +107,36 @@ async function snapshotWeight(
   const known = store.readFact(key);
   if (known !== undefined) return { bytes: Number(known), estimated: false };
   if (rows.every((row) => row?.hasTree === true)) {
-    const bytes = await treeBytes(snapshot.files);
+    const bytes = (await stackedBytes(snapshot, store)) ?? (await treeBytes(snapshot.files));
     store.writeFact(key, String(bytes));
     return { bytes, estimated: false };
   }
   const bytes = rows.reduce((sum, row) => sum + (row?.size ?? row?.blobs[0]?.size ?? 0), 0);
   return { bytes, estimated: true };
+}
+
+/**
+ * What the layers below weigh and what the top one adds, when it only adds: no view of all files need be made. Undefined
+ * when it covers or removes something.
+ */
+async function stackedBytes({ layers }: Snapshot, store: Store): Promise<number | undefined> {
+  const top = layers.at(-1);
+  const size = top === undefined ? undefined : store.layer(top.id)?.size;
+  if (top === undefined || size === undefined) return undefined;
+  const below = snapshotOf(layers.slice(0, -1));
+  let added: string | undefined;
+  const tree = await top.tree();
+  for (const [path, entry] of tree) {
+    // A link to another layer's file brings bytes that are not the layer's own.
+    if (entry.type === 'file' && entry.hardlink !== undefined && !tree.has(entry.hardlink)) return undefined;
+    if (added !== undefined && path.startsWith(added)) continue;
+    if (entry.type === 'whiteout') return undefined;
+    const existing = path === '' || below.layers.length === 0 ? undefined : await below.files.lookup(path);
+    if (existing === undefined) {
+      if (entry.type === 'directory' && path !== '') added = `${path}/`;
+    } else if (existing.type !== 'directory' || entry.type !== 'directory' || entry.opaque === true) return undefined;
+  }
+  return size + (below.layers.length === 0 ? 0 : (await snapshotWeight(below, store)).bytes);
 }
 
 async function treeBytes(files: FileTree): Promise<number> {

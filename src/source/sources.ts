@@ -37,7 +37,7 @@ export function createSources(options: SourcesOptions): Sources {
 
   const pool = createThreadPool();
   const hasher = createFileHasher(pool);
-  const local = createLocalSources({ contexts: options.contexts, store, hasher, signal });
+  const local = createLocalSources({ contexts: options.contexts, store, hasher, pool, signal });
   /** By reference and platform: one build asks once. */
   const images = new Map<string, Promise<FoundImage>>();
   const layers = new Map<LayerId, Layer>();

@@ -73,10 +73,25 @@ export type Missing =
   | { readonly kind: 'similar'; readonly paths: readonly TreePath[] }
   | { readonly kind: 'absent' };
 
+/** What a look at a directory of the context found. */
+export interface ContextLook {
+  /** Visible files and directories below it, and some that are not. */
+  readonly entries: number;
+  /** Milliseconds since the epoch. Before that, a file may change again without its times telling. */
+  readonly unsettledUntil: number;
+  /** A digest of all names with what a stat says: the same as long as nothing changes. */
+  state(): string;
+}
+
 /** The build context on disk, minus what the ignore file excludes. */
 export interface ContextTree extends FileTree {
   /** As every tree's; directories that `enter` refuses are in it, what is below them is not looked at. */
   walk(path: TreePath, enter?: (path: TreePath) => boolean): Promise<Iterable<readonly [TreePath, NodeEntry]>>;
+  /**
+   * Looks at all of a directory at once, before anything in it is asked for. Undefined where that does not pay, cannot be
+   * done, or comes too late.
+   */
+  look(path: TreePath): Promise<ContextLook | undefined>;
   /** Why `lookup(path)` finds nothing. */
   explain(path: TreePath): Promise<Missing>;
   /** The directory itself, for messages. */

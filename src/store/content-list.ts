@@ -26,9 +26,23 @@ export function encodeContentList(entries: readonly ContentListEntry[]): Uint8Ar
   const indices = new Uint32Array(entries.length);
   const digests = Buffer.alloc(entries.length * DIGEST_BYTES);
   const paths: string[] = [];
+  let last: ContentListEntry | undefined;
   for (const [i, entry] of entries.entries()) {
     const { digest, type, mode, owner, target, xattrs } = entry;
     paths.push(entry.path);
+    if (digest !== undefined) digests.write(digest, i * DIGEST_BYTES, DIGEST_BYTES, 'hex');
+    const isAsLast =
+      last !== undefined &&
+      last.type === type &&
+      last.mode === mode &&
+      last.owner === owner &&
+      last.target === target &&
+      last.xattrs === xattrs;
+    if (isAsLast) {
+      indices[i] = indices[i - 1] ?? 0;
+      continue;
+    }
+    last = entry;
     // Links apart there are few: a key that is quickly made tells whether these are known.
     const name = `${type} ${mode ?? ''} ${owner ?? ''} ${xattrs ?? ''} ${target ?? ''}`;
     let index = known.get(name);
@@ -37,7 +51,6 @@ export function encodeContentList(entries: readonly ContentListEntry[]): Uint8Ar
       known.set(name, index);
     }
     indices[i] = index;
-    if (digest !== undefined) digests.write(digest, i * DIGEST_BYTES, DIGEST_BYTES, 'hex');
   }
   const factBytes = Buffer.from(`[${facts.join(',')}]`, 'utf8');
   const pathBytes = encodePathBytes(paths.join('\0'));

@@ -74,6 +74,58 @@ export function lstat(path: string): ExactStat | undefined {
   };
 }
 
+/** Numbers that {@link lstatInto} writes for each entry. */
+export const STAT_WIDTH = 12;
+
+/**
+ * lstat into eight bytes a field from `at`, to be sent between threads; false when nothing is there. All fields are
+ * doubles but the inode, a 64-bit integer.
+ *
+ * @throws Error the system's own
+ */
+export function lstatInto(path: string, columns: Float64Array, at: number): boolean {
+  const found = lstatSync(encodePath(path), { bigint: true, throwIfNoEntry: false });
+  if (found === undefined) return false;
+  const mtime = floorSeconds(found.mtimeNs);
+  const ctime = floorSeconds(found.ctimeNs);
+  columns[at] = Number(found.mode);
+  columns[at + 1] = Number(found.uid);
+  columns[at + 2] = Number(found.gid);
+  columns[at + 3] = Number(found.size);
+  columns[at + 4] = Number(found.nlink);
+  columns[at + 5] = Number(found.dev);
+  columns[at + 7] = Number(found.rdev);
+  columns[at + 8] = Number(mtime);
+  columns[at + 9] = Number(found.mtimeNs - mtime * NSEC);
+  columns[at + 10] = Number(ctime);
+  columns[at + 11] = Number(found.ctimeNs - ctime * NSEC);
+  new BigUint64Array(columns.buffer, columns.byteOffset + (at + 6) * 8, 1)[0] = found.ino;
+  return true;
+}
+
+/** What {@link lstatInto} wrote at `at`. */
+export function statFrom(columns: Float64Array, at: number): ExactStat {
+  const field = (index: number): number => columns[at + index] ?? 0;
+  const mode = field(0);
+  const rdev = field(7);
+  return {
+    type: typeOf(mode),
+    mode: mode & 0o7777,
+    uid: field(1),
+    gid: field(2),
+    size: field(3),
+    nlink: field(4),
+    dev: field(5),
+    ino: new BigUint64Array(columns.buffer, columns.byteOffset + (at + 6) * 8, 1)[0] ?? 0n,
+    major: rdev === 0 ? 0 : majorOf(rdev),
+    minor: rdev === 0 ? 0 : minorOf(rdev),
+    mtime: field(8),
+    mtimeNsec: field(9),
+    ctime: field(10),
+    ctimeNsec: field(11),
+  };
+}
+
 function floorSeconds(nanoseconds: bigint): bigint {
   const seconds = nanoseconds / NSEC;
   return nanoseconds < 0n && seconds * NSEC !== nanoseconds ? seconds - 1n : seconds;

@@ -1,5 +1,5 @@
 import { BuildError } from '../contracts/index.ts';
-import type { Layer, LayerId, Snapshot, WorkContext, Worker } from '../contracts/index.ts';
+import type { Digest, Layer, LayerId, Snapshot, WorkContext, Worker } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import type { WorkerDeps } from './types.ts';
 import type { Contents } from './ops/contents.ts';
@@ -64,7 +64,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     async contentKey(vertex, index, input, context) {
       const { contentKey } = await import('./ops/content-key.ts');
       return pointingTo(context, async () => {
-        const digest = await contentKey(vertex, index, input, selections);
+        const make = (): Promise<Digest | undefined> => contentKey(vertex, index, input, selections);
+        const { knownContentKey } = await import('./ops/known-key.ts');
+        const digest = await knownContentKey(vertex, index, input, store, make);
         if (digest !== undefined && deps.listsContent === true && !store.hasContentList(digest)) {
           const { contentList } = await import('./ops/content-list.ts');
           store.saveContentList(digest, await contentList(vertex, index, input, selections));

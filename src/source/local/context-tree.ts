@@ -11,6 +11,8 @@ import { cancelled } from '../cancelled.ts';
 import type { ContextTree, LocalContext } from '../types.ts';
 import { explainMissing } from './explain.ts';
 import type { FileHasher } from './hash-files.ts';
+import type { Scan } from './scan.ts';
+import type { ThreadPool } from './thread-pool.ts';
 import { byBytes, compareNames } from './names.ts';
 import type { StatCache } from './stat-cache.ts';
 
@@ -36,6 +38,8 @@ export interface ContextTreeOptions {
   /** Loaded at the first look at a file. */
   readonly loadStatCache: () => Promise<StatCache>;
   readonly hasher: FileHasher;
+  /** Threads for a look at all of a directory; absent = it is looked at when it is asked for. */
+  readonly pool?: ThreadPool | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -50,6 +54,9 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   const items = new Map<TreePath, Item | undefined>();
   const directories = new Map<TreePath, Directory>();
   let statCache: StatCache | undefined;
+  /** All that was seen by {@link ContextTree.look} and has not been asked for. */
+  const looked: Scan[] = [];
+  const looks = new Map<TreePath, ReturnType<ContextTree['look']>>();
 
   const hostOf = (path: TreePath): string => (path === '' ? base || '/' : `${base}/${path}`);
 
@@ -105,13 +112,20 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     // The root is a directory of the builder's, not the user's: BuildKit's receiver makes it so.
     const mode = path === '' ? 0o755 : stat.mode;
     const meta = { mode, uid: 0, gid: 0, mtime, mtimeNsec, xattrs: xattrsOf(path, record, cache) };
-    return { entry: entryOf(path, stat, meta), record, link: linkKey(stat) };
+    return { entry: entryOf(path, stat, meta, cache.digest(record)), record, link: linkKey(stat) };
   }
 
-  function entryOf(path: TreePath, stat: ExactStat, meta: Omit<FileEntry, 'type' | 'size'>): NodeEntry {
+  function entryOf(
+    path: TreePath,
+    stat: ExactStat,
+    meta: Omit<FileEntry, 'type' | 'size'>,
+    digest: Digest | undefined,
+  ): NodeEntry {
     switch (stat.type) {
-      case 'file':
-        return { type: 'file', size: stat.size, ...meta };
+      case 'file': {
+        const { mode, uid, gid, mtime, mtimeNsec, xattrs } = meta;
+        return { type: 'file', mode, uid, gid, mtime, mtimeNsec, xattrs, size: stat.size, digest, hardlink: undefined };
+      }
       case 'directory':
         return { type: 'directory', ...meta };
       case 'symlink':
@@ -146,9 +160,10 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     const known = directories.get(path);
     if (known !== undefined) return known;
     if (signal.aborted) throw cancelled(signal);
+    const listed = takeLooked(path);
     let all: string[];
     try {
-      all = byBytes(readNames(hostOf(path)));
+      all = byBytes(listed === undefined ? readNames(hostOf(path)) : [...listed.keys()]);
     } catch (error) {
       throw contextError(error, hostOf(path));
     }
@@ -162,7 +177,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
         if (items.has(child)) continue;
         const excluded = matcher.matches(child);
         if (excluded && !matcher.mayReinclude(child)) continue;
-        const stat = statOf(child);
+        const stat = listed === undefined ? statOf(child) : listed.get(name);
         if (stat === undefined || stat.type === 'socket') continue;
         if (excluded && (stat.type !== 'directory' || scan(child, cache, true).names.length === 0)) continue;
         item = makeItem(child, stat, cache);
@@ -176,6 +191,12 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     const directory = { names, items: found };
     directories.set(path, directory);
     return directory;
+  }
+
+  function takeLooked(path: TreePath): ReadonlyMap<string, ExactStat> | undefined {
+    let listed: ReadonlyMap<string, ExactStat> | undefined;
+    for (const one of looked) listed = one.take(path) ?? listed;
+    return listed;
   }
 
   /** Where the last path was found: those who ask for many ask in tree order. */
@@ -228,6 +249,25 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     });
   }
 
+  async function lookAt(path: TreePath): ReturnType<ContextTree['look']> {
+    const { pool } = options;
+    // What was asked for one by one may be older.
+    if (pool === undefined || directories.size > 0) return undefined;
+    if (path !== '' && find(path, await ready())?.entry.type !== 'directory') return undefined;
+    const { scan: scanAll } = await import('./scan.ts');
+    const patterns = matcher.patterns.map(({ pattern }) => pattern);
+    let found: Scan;
+    try {
+      found = await scanAll(base || '/', path, patterns, pool, signal);
+    } catch {
+      if (signal.aborted) throw cancelled(signal);
+      // Who needs the file that cannot be read will be told which it is.
+      return undefined;
+    }
+    looked.push(found);
+    return found;
+  }
+
   return {
     directory: context.directory,
     async lookup(path) {
@@ -247,8 +287,8 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
       const files = regularFiles(paths, cache);
       const asOf = Date.now();
       const missing: number[] = [];
-      const digests = files.map(({ record }, i): Digest | undefined => {
-        const digest = cache.digest(record);
+      const digests = files.map(({ record, entry }, i): Digest | undefined => {
+        const digest = entry.digest ?? cache.digest(record);
         if (digest === undefined) missing.push(i);
         return digest;
       });
@@ -259,7 +299,10 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
           const [file, hash] = [files[i], hashes[n]];
           if (file === undefined || hash === undefined) continue;
           cache.setDigest(file.record, hash, asOf);
-          digests[i] = cache.digest(file.record);
+          const digest = cache.digest(file.record);
+          digests[i] = digest;
+          // From now on the entry says it: 100,000 of them need not be made again for that.
+          (file.entry as { digest?: Digest | undefined }).digest = digest;
         }
       }
       return digests as Digest[];
@@ -268,6 +311,11 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
       const cache = await ready();
       regularFiles(paths, cache);
       return paths.map((path): ContentLocation => ({ kind: 'context-file', path: hostOf(path) }));
+    },
+    look(path) {
+      let look = looks.get(path);
+      if (look === undefined) looks.set(path, (look = lookAt(path)));
+      return look;
     },
     async explain(path) {
       return explainMissing(path, base, matcher, context);

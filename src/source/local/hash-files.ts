@@ -10,6 +10,7 @@ export interface FileToHash {
 
 /** What a thread is asked, and answers. */
 export interface HashRequest {
+  readonly kind: 'hash';
   readonly paths: readonly string[];
 }
 export interface HashAnswer {
@@ -56,7 +57,7 @@ export function createFileHasher(pool: ThreadPool, inlineCostMax = INLINE_COST_M
         for (let batch = batches[next++]; batch !== undefined; batch = batches[next++]) {
           const { from, to } = batch;
           const paths = files.slice(from, to).map((file) => file.path);
-          const answer = await pool.ask({ paths }, threads, signal);
+          const answer = await pool.ask({ kind: 'hash', paths }, threads, signal);
           const failures = new Map(answer.failures);
           for (let i = from; i < to; i++) {
             const file = files[i];

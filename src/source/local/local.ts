@@ -7,6 +7,7 @@ import { createContextTree } from './context-tree.ts';
 import type { FileHasher } from './hash-files.ts';
 import { createStatCache } from './stat-cache.ts';
 import type { StatCache } from './stat-cache.ts';
+import type { ThreadPool } from './thread-pool.ts';
 
 /** The local sources of one build. */
 export interface LocalSources {
@@ -25,6 +26,7 @@ export function createLocalSources(options: {
   /** Where stat caches are kept. */
   readonly store: Pick<Store, 'readStatCache' | 'writeStatCache'>;
   readonly hasher: FileHasher;
+  readonly pool?: ThreadPool | undefined;
   readonly signal: AbortSignal;
 }): LocalSources {
   const snapshots = new Map<string, ContextSnapshot>();
@@ -58,6 +60,7 @@ export function createLocalSources(options: {
         matcher,
         loadStatCache: () => statCacheOf(root),
         hasher: options.hasher,
+        pool: options.pool,
         signal: options.signal,
       });
       const snapshot: ContextSnapshot = { layers: [], files, inPlace: true };

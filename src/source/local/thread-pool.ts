@@ -3,23 +3,25 @@ import type { Worker } from 'node:worker_threads';
 import { entryUrl } from '../../sys/entry.ts';
 import { cancelled } from '../cancelled.ts';
 import type { HashAnswer, HashRequest } from './hash-files.ts';
+import type { ScanAnswer, ScanRequest } from './scan.ts';
 
 /** What a thread is asked, with the number that its answer carries. */
 export interface ThreadRequest {
   readonly id: number;
-  readonly request: HashRequest;
+  readonly request: HashRequest | ScanRequest;
 }
 export interface ThreadAnswer {
   readonly id: number;
-  readonly answer: HashAnswer;
+  readonly answer: HashAnswer | ScanAnswer | { readonly failure: Error };
 }
 
-/** Threads that hash files with synchronous calls, the fast way to many small ones in Node. Started at the first use. */
+/** Threads that hash files and read directories with synchronous calls, the fast way to many small ones in Node. Started at the first use. */
 export interface ThreadPool {
   /** How many there are at most. */
   readonly size: number;
   /** Asks the least busy; `threads` bounds how many are started for it. Rejects with `cancelled` when the signal fires. */
   ask(request: HashRequest, threads: number, signal: AbortSignal): Promise<HashAnswer>;
+  ask(request: ScanRequest, threads: number, signal: AbortSignal): Promise<ScanAnswer>;
   close(): Promise<void>;
 }
 
@@ -62,7 +64,11 @@ export function createThreadPool(): ThreadPool {
     return thread;
   }
 
-  async function ask(request: HashRequest, limit: number, signal: AbortSignal): Promise<HashAnswer> {
+  async function ask(
+    request: HashRequest | ScanRequest,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<HashAnswer | ScanAnswer> {
     if (signal.aborted) throw cancelled(signal);
     const thread = leastBusy(limit);
     thread.busy++;
@@ -76,6 +82,7 @@ export function createThreadPool(): ThreadPool {
         signal.removeEventListener('abort', onAbort);
         if (--thread.busy === 0) worker.unref();
         if (answer instanceof Error) reject(answer);
+        else if ('failure' in answer.answer) reject(answer.answer.failure);
         else resolve(answer.answer);
       };
       waiting.set(id, { thread, settle });
@@ -86,7 +93,7 @@ export function createThreadPool(): ThreadPool {
 
   return {
     size,
-    ask,
+    ask: ask as ThreadPool['ask'],
     async close() {
       await Promise.all(threads.splice(0).map(async ({ worker }) => (await worker).terminate()));
     },

@@ -113,7 +113,7 @@ function writeSource(
   facts: Facts,
   digests: ReadonlyMap<TreePath, Digest>,
 ): void {
-  const links = new Map<TreePath, string>();
+  const links: Links = { first: new Map<TreePath, string>(), groups: groupsOf(rows) };
   if (top.entry.type === 'directory' && contentsOnly) writer.text('contents');
   else {
     writer.text('named');
@@ -124,12 +124,24 @@ function writeSource(
   for (const row of rows) writeRow(writer, row, facts, digests, links);
 }
 
+/** Files with several names: the groups, and the name under which each was first written. */
+interface Links {
+  readonly groups: ReadonlySet<TreePath>;
+  readonly first: Map<TreePath, string>;
+}
+
+function groupsOf(rows: readonly SelectedRow[]): ReadonlySet<TreePath> {
+  const groups = new Set<TreePath>();
+  for (const { entry } of rows) if (entry.type === 'file' && entry.hardlink !== undefined) groups.add(entry.hardlink);
+  return groups;
+}
+
 function writeRow(
   writer: KeyWriter,
   row: SelectedRow,
   facts: Facts,
   digests: ReadonlyMap<TreePath, Digest>,
-  links: Map<TreePath, string>,
+  links: Links,
 ): void {
   const { name, path, entry } = row;
   writer.text(name);
@@ -138,13 +150,15 @@ function writeRow(
   switch (entry.type) {
     case 'file': {
       const group = linkGroup(path, entry);
-      const first = links.get(group);
-      if (first !== undefined) {
-        writer.text('link');
-        writer.text(first);
-        return;
+      if (links.groups.has(group)) {
+        const first = links.first.get(group);
+        if (first !== undefined) {
+          writer.text('link');
+          writer.text(first);
+          return;
+        }
+        links.first.set(group, name);
       }
-      links.set(group, name);
       writer.text(entry.digest ?? digests.get(path) ?? '');
       return;
     }
@@ -204,7 +218,7 @@ async function execKey(
     writer.text('mount');
     writer.number(at);
     const { rows, digests } = await mountedRows(source, mount.selector ?? '/');
-    const links = new Map<TreePath, string>();
+    const links: Links = { first: new Map<TreePath, string>(), groups: groupsOf(rows) };
     writer.number(rows.length);
     for (const row of rows) writeRow(writer, row, ALL_FACTS, digests, links);
   }

@@ -43,7 +43,8 @@ export async function copySources(
   const digests = await selection.digests();
   for (const source of selection.sources) {
     if (unpack !== undefined && (await unpack(source))) continue;
-    const copy: Copy = { staged, selection, action, change, making, digests, links: new Map() };
+    const linked = linkGroups(source);
+    const copy: Copy = { staged, selection, action, change, making, digests, linked, links: new Map() };
     await copySource(copy, source);
   }
 }
@@ -55,8 +56,20 @@ interface Copy {
   readonly change: Change;
   readonly making: Making;
   readonly digests: ReadonlyMap<TreePath, Digest>;
-  /** First copy of each hard-linked file; links are kept within one source, not between the matches of a wildcard. */
+  /** Groups of files with several names among what is copied; see {@link linkGroup}. */
+  readonly linked: ReadonlySet<TreePath>;
+  /** First copy of each of them; links are kept within one source, not between the matches of a wildcard. */
   readonly links: Map<TreePath, TreePath>;
+}
+
+function linkGroups({ top, rows }: SelectedSource): ReadonlySet<TreePath> {
+  const groups = new Set<TreePath>();
+  const add = ({ entry }: SelectedRow): void => {
+    if (entry.type === 'file' && entry.hardlink !== undefined) groups.add(entry.hardlink);
+  };
+  add(top);
+  for (const row of rows) add(row);
+  return groups;
 }
 
 async function requireParent(staged: StagedTree, dest: string): Promise<void> {
@@ -101,18 +114,25 @@ async function copyDirectory(copy: Copy, source: SelectedSource, target: TreePat
   /** Names that are there already, by directory; nothing for directories that hold only what this op made. */
   const listed = new Map<TreePath, ReadonlySet<string>>();
   const prefix = target === '' ? '' : `${target}/`;
+  let directory = target;
+  let fresh = staged.isFresh(directory);
   for (const row of rows) {
     const path = prefix + row.name;
     const slash = path.lastIndexOf('/');
-    const directory = slash < 0 ? '' : path.slice(0, slash);
+    // Rows of one directory come one after the other.
+    if (Math.max(slash, 0) !== directory.length || !path.startsWith(directory)) {
+      directory = slash < 0 ? '' : path.slice(0, slash);
+      fresh = staged.isFresh(directory);
+    }
     let known: NodeEntry | undefined;
-    if (staged.isFresh(directory)) known = staged.peek(path);
+    if (fresh) known = staged.peek(path);
     else {
       let names = listed.get(directory);
       if (names === undefined) listed.set(directory, (names = new Set(await staged.list(directory))));
       if (names.has(path.slice(slash + 1))) known = await staged.lookup(path);
     }
-    if (row.entry.type !== 'directory') await copyOther(copy, row, path, known);
+    if (known === undefined) put(copy, row, path, undefined);
+    else if (row.entry.type !== 'directory') await copyOther(copy, row, path, known);
     else await copyNested(copy, row, path, known);
   }
 }
@@ -189,11 +209,13 @@ function putFile(copy: Copy, from: TreePath, entry: FileEntry, path: TreePath, e
   const { staged, change, digests, links, selection } = copy;
   const digest = entry.digest ?? digests.get(from);
   const group = linkGroup(from, entry);
-  const first = links.get(group);
+  const isLinked = copy.linked.has(group);
+  const first = isLinked ? links.get(group) : undefined;
   // Both names may end in one place when sources overlap; a file is not its own link.
   const hardlink = first === undefined || first === path ? undefined : staged.firstName(first);
-  if (first === undefined) links.set(group, path);
-  const changed = changeEntry({ ...entry, digest, hardlink }, change);
+  if (isLinked && first === undefined) links.set(group, path);
+  const isSame = entry.digest === digest && entry.hardlink === hardlink;
+  const changed = changeEntry(isSame ? entry : { ...entry, digest, hardlink }, change);
   const { tree } = selection;
   const origin: Origin = tree instanceof StagedTree ? tree.originOf(from) : { kind: 'tree', tree, path: from };
   staged.put(path, changed, existing, origin);

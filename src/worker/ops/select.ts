@@ -34,7 +34,10 @@ export interface SelectedSource {
 export interface Selection {
   readonly tree: FileTree;
   readonly sources: readonly SelectedSource[];
-  /** Content digests of all regular files that are copied, by path in the input's tree; hashed at the first call. */
+  /**
+   * Content digests of the regular files that are copied and whose entries do not say them, by path in the input's tree;
+   * hashed at the first call.
+   */
   digests(): Promise<ReadonlyMap<TreePath, Digest>>;
 }
 
@@ -79,7 +82,6 @@ async function fileDigests(tree: FileTree, sources: readonly SelectedSource[]): 
   const add = ({ path, entry }: SelectedRow): void => {
     if (entry.type !== 'file') return;
     if (entry.digest === undefined) paths.push(path);
-    else digests.set(path, entry.digest);
   };
   for (const { top, rows } of sources) {
     add(top);

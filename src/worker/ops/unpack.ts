@@ -41,7 +41,7 @@ export function unpackerFor(unpacking: Unpacking): Unpack {
     const { path, entry } = source.top;
     if (entry.type !== 'file') return false;
     const [location] = await selection.tree.locate([path]);
-    const digest = (await selection.digests()).get(path);
+    const digest = entry.digest ?? (await selection.digests()).get(path);
     if (location === undefined) return false;
     const archive = await openArchive(location, digest, source.named, signal);
     if (archive === undefined) return false;

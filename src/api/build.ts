@@ -32,6 +32,13 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   if (builder !== undefined) return await (await import('./remote.ts')).buildOnBuilder(options, builder);
   const outputs = (options.outputs ?? []).map(parseOutput);
   const cacheWords = parseCacheWords(options);
+  if (options.offline === true && outputs.some((output) => output.type === 'image' && output.push)) {
+    throw new BuildError({
+      code: 'usage',
+      message: '--offline pushes nothing',
+      hint: 'name the image with -t, and slipway push it later',
+    });
+  }
   const insecure = [
     ...insecureHosts([...cacheWords.from, ...cacheWords.to]),
     ...insecureMounts(mounts),

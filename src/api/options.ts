@@ -31,6 +31,8 @@ export interface BuildOptions extends HostOptions {
   /** True: every step; names: the steps of these stages. */
   readonly noCache?: boolean | readonly string[] | undefined;
   readonly pull?: boolean | undefined;
+  /** Ask no registry, web or git server: what the store lacks is an error. */
+  readonly offline?: boolean | undefined;
   /** `type=registry|local,...`, or a bare reference: results of other machines (docs/cache-export.md). */
   readonly cacheFrom?: readonly string[] | undefined;
   /** `type=registry|local|inline,...`: where the results of this build go. */

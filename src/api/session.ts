@@ -6,7 +6,7 @@ import { createExecutor } from '../executor/index.ts';
 import { dockerfileToLlb, mainContext, type FrontendResult } from '../frontend/index.ts';
 import { definition, type Platform } from '../llb/index.ts';
 import { redactError, redactSecrets } from '../progress/index.ts';
-import { createRegistry, parseMirrors, type Registry } from '../registry/index.ts';
+import { createRegistry, offlineRegistry, parseMirrors, type Registry } from '../registry/index.ts';
 import { createEngine } from '../solver/index.ts';
 import { createSources, type Pins, type Sources } from '../source/index.ts';
 import { openStore, type Store } from '../store/index.ts';
@@ -60,6 +60,13 @@ export async function withSession<T>(
   const signal = options.signal ?? new AbortController().signal;
   const platforms = parsePlatforms(options.platform);
   const allowed = allowedEntitlements(options);
+  if (options.offline === true && options.pull === true) {
+    throw new BuildError({
+      code: 'usage',
+      message: '--pull asks registries, --offline asks nobody',
+      hint: 'leave one of them out',
+    });
+  }
   const served = servedSecrets(parseSecrets(options.secrets ?? [], env, cwdOf(options)));
   const secrets = served.provide;
   const events: BuildEventSink = redactSecrets(options.onEvent ?? (() => undefined), () => served.values());
@@ -77,7 +84,8 @@ export async function withSession<T>(
     root: options.root ?? env['SLIPWAY_ROOT'],
     project: projectDirectory(options.context, cwdOf(options)),
   });
-  const registry = createRegistry({ mirrors, env, signal, insecure: how.insecure });
+  const registry =
+    options.offline === true ? offlineRegistry() : createRegistry({ mirrors, env, signal, insecure: how.insecure });
   const executor = createExecutor({ root: store.root });
   const directories = new Map<string, ContextDirectory>();
   const sources = createSources({
@@ -85,6 +93,7 @@ export async function withSession<T>(
     registry,
     contexts: directories,
     pull: options.pull,
+    offline: options.offline,
     pins,
     events,
     signal,

@@ -105,6 +105,10 @@ export const BUILD_FLAGS: readonly Flag[] = [
   { name: 'no-cache', help: 'Run every step anew' },
   { name: 'no-cache-filter', value: 'STAGE[,STAGE]', multiple: true, help: 'Run every step of these stages anew' },
   {
+    name: 'offline',
+    help: 'Ask no registry, web or git server; what the store lacks is an error. RUN steps are as ever',
+  },
+  {
     name: 'output',
     short: 'o',
     value: 'SPEC',
@@ -238,6 +242,7 @@ export function optionsOf(parsed: Parsed, io: Io, context: string): BuildOptions
     labels: pairs(buildCommand, 'label', parsed.list('label'), ''),
     noCache: parsed.on('no-cache') || commaList(parsed.list('no-cache-filter')),
     pull: parsed.on('pull'),
+    offline: parsed.on('offline'),
     cacheFrom: parsed.list('cache-from'),
     cacheTo: parsed.list('cache-to'),
     cacheMountFrom: parsed.list('cache-mount-from'),

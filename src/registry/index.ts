@@ -13,6 +13,7 @@ export { createCredentialBroker } from './broker.ts';
 export type { CredentialBroker } from './broker.ts';
 export type { Credentials } from './credentials.ts';
 export { createRegistry } from './registry.ts';
+export { offlineError, offlineRegistry } from './offline.ts';
 export { parseMirrors } from './endpoints.ts';
 export { login, logout } from './login.ts';
 export type { Login, SavedLogin } from './login.ts';

@@ -132,7 +132,7 @@ export function createSources(options: SourcesOptions): Sources {
     const key = JSON.stringify([identifier, attrs]);
     let found = downloads.get(key);
     if (found === undefined) {
-      const deps: HttpDeps = { store, registry, events, signal };
+      const deps: HttpDeps = { store, registry, events, signal, offline: options.offline };
       // What comes from standard input is nothing to pin.
       const isPinned = attrs['http.checksum'] !== undefined || isUpload(identifier);
       const checksum = isPinned ? undefined : pinnedDigest('url', identifier);
@@ -153,6 +153,7 @@ export function createSources(options: SourcesOptions): Sources {
     env: options.env ?? process.env,
     secret: options.secret,
     ssh: options.ssh,
+    offline: options.offline,
   };
   /** By key: a build reads the Dockerfile of a repository before it is asked for the rest. */
   const gitLayers = new Map<string, Promise<LayerId>>();

@@ -40,6 +40,8 @@ export interface SourcesOptions {
   readonly pins?: Pins | undefined;
   /** `--pull`: ask registries even for names that the store knows. */
   readonly pull?: boolean | undefined;
+  /** `--offline`: nobody is asked; what was found before under a name or URL is what it means. */
+  readonly offline?: boolean | undefined;
   readonly events: BuildEventSink;
   readonly signal: AbortSignal;
   /** Absent = `process.env`. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { BuildError } from '../../contracts/index.ts';
 import type { Digest, FileEntry, LayerId, NodeEntry, TreePath } from '../../contracts/index.ts';
 import { compilePatterns } from '../../pattern/index.ts';
+import { offlineError } from '../../registry/index.ts';
 import type { Store } from '../../store/index.ts';
 import { encodePath } from '../../sys/path.ts';
 import { createContextTree } from '../local/context-tree.ts';
@@ -36,6 +37,7 @@ export interface GitDeps {
   readonly env: Env;
   readonly secret: SourcesOptions['secret'];
   readonly ssh: SourcesOptions['ssh'];
+  readonly offline?: boolean | undefined;
 }
 
 const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/;
@@ -89,9 +91,27 @@ export function gitKey(commit: string, { subdir, keepGitDir, skipSubmodules, ref
   return `git ${JSON.stringify([commit, subdir, keepGitDir ? (ref ?? '') : false, skipSubmodules])}`;
 }
 
+/** Named in full, or as a server says; without a network, as it said before. */
 async function findCommit(source: GitSource, deps: GitDeps): Promise<string> {
   const { remote, ref } = source;
   if (ref !== undefined && COMMIT.test(ref)) return ref;
+  const fact = `git-ref ${remote}#${ref ?? ''}`;
+  if (isOffline(source, deps)) {
+    const known = deps.store.readFact(fact);
+    if (known !== undefined) return known;
+    throw offlineError(`${shown(remote)}#${ref ?? 'HEAD'}`, 'build once with a network, which keeps it');
+  }
+  const commit = await askForCommit(source, deps);
+  deps.store.writeFact(fact, commit);
+  return commit;
+}
+
+function isOffline({ remote }: GitSource, { offline }: GitDeps): boolean {
+  return offline === true && !/^(?:file:\/\/|\/)/.test(remote);
+}
+
+async function askForCommit(source: GitSource, deps: GitDeps): Promise<string> {
+  const { remote, ref } = source;
   const git = await openGit(source, deps);
   const asked = ref ?? 'HEAD';
   const output = await git.run('/', ['ls-remote', '--', remote, asked, `${asked}^{}`], (lines) =>
@@ -126,6 +146,9 @@ async function findCommit(source: GitSource, deps: GitDeps): Promise<string> {
 
 /** Checks a commit out and makes a layer of it: its tree, and the bytes in the store's file area. */
 export async function gitLayer(source: GitSource, commit: string, deps: GitDeps): Promise<LayerId> {
+  if (isOffline(source, deps)) {
+    throw offlineError(`commit ${commit} of ${shown(source.remote)}`, 'build once with a network, which keeps it');
+  }
   const directory = deps.store.tempPath('-git');
   try {
     await mkdir(directory, { mode: 0o700 });

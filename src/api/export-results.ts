@@ -52,6 +52,7 @@ export async function exportAll(
   { events, signal }: { readonly events: BuildEventSink; readonly signal: AbortSignal },
 ): Promise<ExportResult['image']> {
   const open: { readonly step: OpenStep; readonly result: ExportResult }[] = [];
+  const published: typeof open = [];
   let step: OpenStep | undefined;
   try {
     for (const exporter of exporters) {
@@ -61,11 +62,16 @@ export async function exportAll(
     for (const { step: own, result } of open) {
       step = own;
       await result.publish?.({ signal, events: own.events });
+      published.push({ step: own, result });
       own.end();
     }
   } catch (error) {
-    step?.end(error);
-    throw error;
+    let said = error;
+    for (const { step: own, result } of published.toReversed()) {
+      said = (await result.withdraw?.(said, { signal, events: own.events })) ?? said;
+    }
+    step?.end(said);
+    throw said;
   }
   return open.find(({ result }) => result.image !== undefined)?.result.image;
 }

@@ -54,6 +54,11 @@ export interface ExportResult {
    * lead to new images everywhere or, when something fails, nowhere.
    */
   readonly publish?: ((context: ExportContext) => Promise<void>) | undefined;
+  /**
+   * Takes the names back, after `publish`, because another destination refused its own; gives the error with what came
+   * of it.
+   */
+  readonly withdraw?: ((error: unknown, context: ExportContext) => Promise<unknown>) | undefined;
 }
 
 /** One destination of a build: `-t`, one `-o`. */

@@ -27,13 +27,13 @@ export function imageExporter(spec: ImageOutput, deps: ExporterDeps): Exporter {
       const { store } = deps;
       const set = await makeImages(inputs, store, spec, context, names);
       await putDocuments(set, context, store);
-      const pushNames = spec.push
+      const pushed = spec.push
         ? await pushImages(set, names, { byDigest: spec.pushByDigest }, deps, context)
         : undefined;
       return {
         image: exportedImage(set, names),
         async publish(later) {
-          await pushNames?.(later);
+          await pushed?.publish(later);
           if (!spec.store) return;
           const { digest, mediaType } = set.root.descriptor;
           for (const name of names) {
@@ -42,6 +42,7 @@ export function imageExporter(spec: ImageOutput, deps: ExporterDeps): Exporter {
           }
           store.sync();
         },
+        withdraw: pushed?.withdraw,
       };
     },
   };

@@ -19,6 +19,7 @@ export { parseCsv } from './csv.ts';
 export { createExporter } from './create-exporter.ts';
 export type { ExporterSurroundings } from './create-exporter.ts';
 export * from './output-spec.ts';
+export { giveNames, prepareNames } from './names.ts';
 export { reportProgress } from './progress-report.ts';
 export { parseOutput } from './parse-output.ts';
 export type { ArchivedImage } from './save-archive.ts';

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
-import type { Digest, ExportContext } from '../contracts/index.ts';
+import type { ExportContext, ExportResult } from '../contracts/index.ts';
 import { parseReference, repositoryName } from '../image/index.ts';
-import type { Reference } from '../image/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
 import type { ImageDocument } from './document.ts';
@@ -10,6 +9,7 @@ import type { ImageSet } from './image.ts';
 import { fetchLayer } from './image-layers.ts';
 import type { ImageLayer } from './image-layers.ts';
 import { inParallel } from './in-parallel.ts';
+import { giveNames, prepareNames, withdrawn } from './names.ts';
 import { reportProgress, reported } from './progress-report.ts';
 
 /** Blobs that are sent at once. */
@@ -31,8 +31,9 @@ export async function pushImages(
   { byDigest }: { readonly byDigest: boolean },
   deps: PushDeps,
   context: ExportContext,
-): Promise<(context: ExportContext) => Promise<void>> {
+): Promise<Required<Pick<ExportResult, 'publish' | 'withdraw'>>> {
   const references = names.map(parseReference);
+  const prepared = byDigest ? Promise.resolve([]) : prepareNames(set.root, references, deps.registry, context);
   // With one name the last request brings the document and the name at once.
   const documents = manifestsOf(set).filter(({ descriptor }) => {
     const isRoot = descriptor.digest === set.root.descriptor.digest;
@@ -47,18 +48,13 @@ export async function pushImages(
       await pushDocument(document, repository, document.descriptor.digest, deps, context);
     done.push(repository);
   }
-  return async (later) => {
-    if (!byDigest) for (const reference of references) await pushTag(set.root, reference, deps, later);
+  const known = await prepared;
+  return {
+    publish: async (later) => {
+      await giveNames(known, deps.registry, later);
+    },
+    withdraw: async (error, later) => await withdrawn(error, known, deps.registry, later),
   };
-}
-
-async function pushTag(
-  root: ImageDocument,
-  reference: Reference,
-  deps: Pick<PushDeps, 'registry'>,
-  context: ExportContext,
-): Promise<void> {
-  await pushDocument(root, repositoryName(reference), reference.tag ?? root.descriptor.digest, deps, context);
 }
 
 async function pushDocument(
@@ -89,7 +85,7 @@ async function pushBlobs(
     const progress = reportProgress(events, `pushing ${digest}`, `pushing ${digest}`);
     await registry.pushBlob(
       repository,
-      { digest, size, open: () => openLayer(layer, store) },
+      { digest, size, open: () => openLayer(layer, store, 0), openAt: (start) => openLayer(layer, store, start) },
       {
         signal,
         mountFrom: [...layer.repositories, ...pushed],
@@ -107,13 +103,10 @@ async function pushBlobs(
   await inParallel(jobs, PARALLEL);
 }
 
-async function* openLayer(layer: ImageLayer, store: Store): AsyncGenerator<Uint8Array> {
+async function* openLayer(layer: ImageLayer, store: Store, start: number): AsyncGenerator<Uint8Array> {
   await fetchLayer(layer, store);
-  yield* readBlob(store, layer.blob.digest);
-}
-
-async function* readBlob(store: Store, digest: Digest): AsyncGenerator<Uint8Array> {
-  yield* createReadStream(store.blobPath(digest), { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>;
+  const path = store.blobPath(layer.blob.digest);
+  yield* createReadStream(path, { start, highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>;
 }
 
 async function* bytesOf(data: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,6 @@
 /** Registries and lines that fail: cuts, busy answers, damaged bytes, silence. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -187,6 +187,116 @@ describe('an upload', () => {
     expect(await client().pushBlob(`${server.host}/x`, source)).toBe('pushed');
     expect(got).toEqual([data.length]);
     expect(server.requests.at(-1)).toBe(`PUT /v2/x/blobs/uploads/1?digest=${encodeURIComponent(blob.digest)}`);
+  });
+});
+
+describe('a large upload', () => {
+  const large = randomBytes(6 * 1024 * 1024);
+  const source = {
+    digest: `sha256:${createHash('sha256').update(large).digest('hex')}`,
+    size: large.length,
+    async *open() {
+      for (let at = 0; at < large.length; at += 65_536) yield large.subarray(at, at + 65_536);
+    },
+  } as const;
+
+  /** A registry that keeps what it got of a chunk; `cut` says after how many bytes of which request the line is cut. */
+  async function keeping(answers: {
+    readonly cut?: (patches: number) => number | undefined;
+    readonly forgets?: boolean;
+    readonly unauthorized?: number;
+    readonly claims?: (kept: number) => string;
+  }): Promise<{ readonly server: TestServer; readonly kept: () => Buffer; readonly ranges: (string | undefined)[] }> {
+    let kept = Buffer.alloc(0);
+    let patches = 0;
+    let session = 0;
+    const ranges: (string | undefined)[] = [];
+    const server = await front((request, response) => {
+      const location = `/v2/x/blobs/uploads/${session}`;
+      switch (request.method) {
+        case 'HEAD':
+          response.writeHead(404).end();
+          return;
+        case 'POST':
+          kept = Buffer.alloc(0);
+          response.writeHead(202, { location: `/v2/x/blobs/uploads/${++session}` }).end();
+          return;
+        case 'GET':
+          if (answers.forgets === true) response.writeHead(404).end();
+          else {
+            const range = answers.claims?.(kept.length) ?? `0-${Math.max(0, kept.length - 1)}`;
+            response.writeHead(204, { location, range }).end();
+          }
+          return;
+        case 'PATCH': {
+          const number = patches++;
+          ranges.push(request.headers['content-range']);
+          if (number === answers.unauthorized) {
+            request.resume();
+            response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
+            return;
+          }
+          const start = Number(/^(\d+)-/.exec(request.headers['content-range'] ?? '0-')?.[1]);
+          if (start !== kept.length) {
+            request.resume();
+            response.writeHead(416).end();
+            return;
+          }
+          const stop = answers.cut?.(number);
+          request.on('data', (part: Buffer) => {
+            const room = stop === undefined ? part.length : Math.max(0, start + stop - kept.length);
+            kept = Buffer.concat([kept, part.subarray(0, room)]);
+            if (room < part.length) request.socket.destroy();
+          });
+          request.on('end', () => response.writeHead(202, { location }).end());
+          return;
+        }
+        default:
+          request.resume();
+          request.on('end', () => response.writeHead(201).end());
+      }
+    });
+    return { server, kept: () => kept, ranges };
+  }
+
+  it('goes on where it was cut, and sends nothing twice', async () => {
+    const { server, kept, ranges } = await keeping({ cut: (patch) => [1_000_000, 2_500_000][patch] });
+    expect(await client().pushBlob(`${server.host}/x`, source)).toBe('pushed');
+    expect(kept().equals(large)).toBe(true);
+    expect(ranges).toEqual([undefined, `1000000-${large.length - 1}`, `3500000-${large.length - 1}`]);
+    expect(server.requests.filter((line) => line.startsWith('POST'))).toHaveLength(1);
+  });
+
+  it('starts anew when the registry has forgotten it', async () => {
+    const { server, kept } = await keeping({ cut: (patch) => [1_000_000][patch], forgets: true });
+    expect(await client().pushBlob(`${server.host}/x`, source)).toBe('pushed');
+    expect(kept().equals(large)).toBe(true);
+    expect(server.requests.filter((line) => line.startsWith('POST'))).toHaveLength(2);
+  });
+
+  it('asks again when the registry has not what it said', async () => {
+    let asked = 0;
+    const claims = (size: number): string => `0-${asked++ === 0 ? size - 10 : size - 1}`;
+    const { server, kept } = await keeping({ cut: (patch) => [1_000_000][patch], claims });
+    expect(await client().pushBlob(`${server.host}/x`, source)).toBe('pushed');
+    expect(kept().equals(large)).toBe(true);
+  });
+
+  it('gives up when nothing gets through', async () => {
+    const { server } = await keeping({ cut: () => 0 });
+    expect(await failure(client().pushBlob(`${server.host}/x`, source))).toMatchObject({
+      code: 'registry',
+      message: expect.stringContaining('the connection was cut') as string,
+    });
+  });
+
+  it('logs in again in the middle', async () => {
+    mkdirSync(join(dir, '.docker'), { recursive: true });
+    const { server, kept } = await keeping({ cut: (patch) => [1_000_000][patch], unauthorized: 1 });
+    const auths = { [server.host]: { auth: Buffer.from('a:b').toString('base64') } };
+    writeFileSync(join(dir, '.docker', 'config.json'), JSON.stringify({ auths }));
+    expect(await client().pushBlob(`${server.host}/x`, source)).toBe('pushed');
+    expect(kept().equals(large)).toBe(true);
   });
 });
 

@@ -30,6 +30,13 @@ export function offlineRegistry(): Registry {
     pushBlob: async (repository) => {
       throw pushes(repository);
     },
+    ownManifest: async (repository) => {
+      throw pushes(repository);
+    },
+    removeTag: async (repository) => {
+      throw pushes(repository);
+    },
+    referrers: async () => ({ isListed: false, manifests: [] }),
     pushManifest: async (repository) => {
       throw pushes(repository);
     },

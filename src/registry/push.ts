@@ -1,12 +1,15 @@
 import type { Digest } from '../contracts/index.ts';
 import { BuildError } from '../contracts/index.ts';
-import { digestOf } from '../image/index.ts';
+import { MANIFEST_SIZE_MAX, digestOf } from '../image/index.ts';
 import type { Client, ClientResponse } from './client.ts';
 import type { Endpoint } from './endpoints.ts';
-import { digestMismatch, hostile } from './errors.ts';
-import { isTransientFailure, sleep, waitBefore } from './retry.ts';
+import { cancelled, digestMismatch, hostile } from './errors.ts';
+import { TRANSIENT_STATUS, isTransientFailure, sleep, waitBefore } from './retry.ts';
+import { readBody } from './transport.ts';
 import type { BlobSource, CallOptions } from './types.ts';
 
+/** A larger blob is sent so that a cut costs only what was lost; a smaller one with one request less. Bytes. */
+const RESUMED_FROM = 4 * 1024 * 1024;
 /** A registry hashes and moves a large blob before it answers the PUT that ends it: milliseconds. */
 const COMMIT_TIMEOUT = 600_000;
 
@@ -36,8 +39,9 @@ export async function hasBlob(
 }
 
 /**
- * Uploads a blob: not at all where it is there or another repository of the registry has it, else POST then one PUT
- * (distribution-spec, Pushing a blob monolithically; Mounting a blob). A cut upload starts anew.
+ * Uploads a blob: not at all where it is there or another repository of the registry has it, else POST then one PUT, a
+ * large one POST, PATCH, PUT, so that a cut upload goes on where the registry says that it was cut (distribution-spec,
+ * Pushing blobs; Mounting a blob).
  *
  * @param mountFrom Repository paths on the same registry.
  */
@@ -49,18 +53,39 @@ export async function pushBlob(
   options: CallOptions,
 ): Promise<'exists' | 'mounted' | 'pushed'> {
   if (await hasBlob(client, endpoint, blob.digest, pushScopes(endpoint), options)) return 'exists';
+  const isLarge = blob.size >= RESUMED_FROM;
+  let session: Session | undefined;
   for (let tries = 0; ; tries++) {
-    const location = await startUpload(client, endpoint, blob.digest, tries === 0 ? mountFrom : [], options);
-    if (location === 'mounted') return 'mounted';
+    if (session === undefined) {
+      const started = await startUpload(client, endpoint, blob.digest, tries === 0 ? mountFrom : [], options);
+      if (started === 'mounted') return 'mounted';
+      session = { location: started, offset: 0 };
+    }
     try {
-      await upload(client, endpoint, location, blob, options);
+      const sent: Session = isLarge ? await sendChunk(client, endpoint, session, blob, options) : session;
+      await finish(client, endpoint, sent, blob, options);
       return 'pushed';
     } catch (error) {
-      const mayPass = error instanceof BuildError && isTransientFailure(error.cause);
-      if (!mayPass || tries >= client.limits.retries) throw error;
-      await sleep(waitBefore(tries, client.limits), options.signal);
+      if (!(error instanceof BuildError)) throw error;
+      const isLost = error.code === 'image-not-found';
+      if (!(isLost || isTransientFailure(error.cause)) || tries >= client.limits.retries) throw error;
+      await sleep(waitBefore(tries, client.limits), options.signal).catch(() => {
+        throw cancelled(options.signal);
+      });
+      const known: Session | undefined =
+        isLost || !isLarge ? undefined : await whereWasIt(client, endpoint, session, blob, options);
+      // As with downloads: what gets on is not given up.
+      if (known !== undefined && known.offset > session.offset) tries = -1;
+      session = known;
     }
   }
+}
+
+/** An upload that was begun. */
+interface Session {
+  readonly location: string;
+  /** Bytes that the registry has. */
+  readonly offset: number;
 }
 
 /** Opens an upload session; returns where to send the bytes. */
@@ -101,22 +126,61 @@ async function startUpload(
   return location ?? startUpload(client, endpoint, digest, [], options);
 }
 
-async function upload(
+/** Sends what the registry lacks as one chunk; the first without a range, as docker sends it. */
+async function sendChunk(
   client: Client,
   endpoint: Endpoint,
-  location: string,
+  session: Session,
+  blob: BlobSource,
+  options: CallOptions,
+): Promise<Session> {
+  const { offset } = session;
+  if (offset >= blob.size) return session;
+  const response = await client.send(endpoint, {
+    method: 'PATCH',
+    target: session.location,
+    what: `blob ${blob.digest} to ${endpoint.path}`,
+    scopes: pushScopes(endpoint),
+    headers: {
+      'content-type': 'application/octet-stream',
+      ...(offset === 0 ? {} : { 'content-range': `${offset}-${blob.size - 1}` }),
+    },
+    body: { size: blob.size - offset, open: () => counted(blob, offset, options) },
+    expect: [201, 202, 204, 416],
+    signal: options.signal,
+    headersTimeout: COMMIT_TIMEOUT,
+    retry: false,
+  });
+  await response.drain();
+  if (response.status === 416) {
+    // It has another number of bytes than it said, and is asked again.
+    const message = `${endpoint.host} wants another part of blob ${blob.digest}`;
+    throw new BuildError({
+      code: 'registry',
+      message,
+      cause: Object.assign(new Error(message), { code: TRANSIENT_STATUS }),
+    });
+  }
+  return { location: uploadUrl(response, endpoint), offset: blob.size };
+}
+
+async function finish(
+  client: Client,
+  endpoint: Endpoint,
+  { location, offset }: Session,
   blob: BlobSource,
   options: CallOptions,
 ): Promise<void> {
   const url = new URL(location);
   url.searchParams.set('digest', blob.digest);
+  const left = blob.size - offset;
   const response = await client.send(endpoint, {
     method: 'PUT',
     target: url.href,
     what: `blob ${blob.digest} to ${endpoint.path}`,
     scopes: pushScopes(endpoint),
-    headers: { 'content-type': 'application/octet-stream' },
-    body: { size: blob.size, open: () => counted(blob, options) },
+    headers: left === 0 && blob.size > 0 ? { 'content-length': '0' } : { 'content-type': 'application/octet-stream' },
+    body: left === 0 && blob.size > 0 ? undefined : { size: left, open: () => counted(blob, offset, options) },
     expect: [201, 204],
     signal: options.signal,
     headersTimeout: COMMIT_TIMEOUT,
@@ -125,14 +189,59 @@ async function upload(
   await response.drain();
 }
 
+/** How far a cut upload came (distribution-spec, Get upload status); undefined when the registry has forgotten it. */
+async function whereWasIt(
+  client: Client,
+  endpoint: Endpoint,
+  { location }: Session,
+  blob: BlobSource,
+  options: CallOptions,
+): Promise<Session | undefined> {
+  try {
+    const response = await client.send(endpoint, {
+      method: 'GET',
+      target: location,
+      what: `the upload of ${blob.digest} to ${endpoint.path}`,
+      scopes: pushScopes(endpoint),
+      expect: [200, 204],
+      signal: options.signal,
+    });
+    await response.drain();
+    const last = /^(?:bytes=)?0-(\d+)$/.exec(response.headers['range'] ?? '')?.[1];
+    // `0-0` is what an upload without a byte has, too.
+    const offset = last === undefined || last === '0' ? 0 : Number(last) + 1;
+    if (offset > blob.size) return undefined;
+    return { location: response.headers['location'] === undefined ? location : uploadUrl(response, endpoint), offset };
+  } catch (error) {
+    if (error instanceof BuildError && error.code === 'cancelled') throw error;
+    return undefined;
+  }
+}
+
 /** Never sends more than was promised; fewer bytes fail the request. */
-async function* counted(blob: BlobSource, options: CallOptions): AsyncGenerator<Uint8Array, void, undefined> {
-  let sent = 0;
-  for await (const part of blob.open()) {
+async function* counted(
+  blob: BlobSource,
+  start: number,
+  options: CallOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let sent = start;
+  for await (const part of from(blob, start)) {
     sent += part.length;
     if (sent > blob.size) throw digestMismatch('a blob', 'the store', 'more bytes', blob.digest);
     yield part;
     options.onProgress?.(sent);
+  }
+}
+
+async function* from(blob: BlobSource, start: number): AsyncGenerator<Uint8Array, void, undefined> {
+  if (start === 0 || blob.openAt !== undefined) {
+    yield* blob.openAt === undefined ? blob.open() : blob.openAt(start);
+    return;
+  }
+  let skip = start;
+  for await (const part of blob.open()) {
+    if (skip < part.length) yield skip === 0 ? part : part.subarray(skip);
+    skip = Math.max(0, skip - part.length);
   }
 }
 
@@ -182,4 +291,46 @@ export async function pushManifest(
     throw digestMismatch(`the manifest stored for ${reference}`, endpoint.host, stored, digest);
   }
   return digest;
+}
+
+/** The manifest as the registry has it; undefined = it has none. */
+export async function ownManifest(
+  client: Client,
+  endpoint: Endpoint,
+  reference: string,
+  accept: string,
+  options: CallOptions,
+): Promise<{ readonly mediaType: string; readonly digest: Digest; readonly bytes: Uint8Array } | undefined> {
+  const what = `the manifest of ${endpoint.path}:${reference}`;
+  const response = await client.send(endpoint, {
+    method: 'GET',
+    target: `/manifests/${reference}`,
+    what,
+    scopes: pushScopes(endpoint),
+    headers: { accept },
+    expect: [200, 404],
+    signal: options.signal,
+  });
+  if (response.status === 404) {
+    await response.drain();
+    return undefined;
+  }
+  const bytes = await readBody(response, MANIFEST_SIZE_MAX);
+  if (bytes === undefined) throw hostile(what, endpoint.host, 'it is larger than 4 MiB');
+  const mediaType = response.headers['content-type']?.split(';')[0]?.trim() ?? '';
+  return { mediaType, digest: digestOf(bytes), bytes };
+}
+
+/** DELETE of a tag (distribution-spec, Deleting tags). */
+export async function removeTag(client: Client, endpoint: Endpoint, tag: string, options: CallOptions): Promise<void> {
+  const response = await client.send(endpoint, {
+    method: 'DELETE',
+    target: `/manifests/${tag}`,
+    what: `the tag ${endpoint.path}:${tag}`,
+    scopes: [`repository:${endpoint.path}:pull,push,delete`],
+    expect: [200, 202, 204, 404],
+    signal: options.signal,
+    retry: false,
+  });
+  await response.drain();
 }

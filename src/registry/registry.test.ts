@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -126,6 +128,36 @@ describe('pushing', () => {
     const mediaType = 'application/vnd.oci.image.manifest.v1+json';
     const digest = await registry.pushManifest(two, 'v1', { mediaType, bytes: manifest });
     expect(await registry.resolve(two, 'v1')).toEqual({ mediaType, digest, size: manifest.length });
+  });
+
+  // This registry does not let a cut upload go on; faults.test.ts has one that does.
+  it('gets a large blob through a line that is cut', async () => {
+    let cuts = 0;
+    const proxy = createServer((near) => {
+      const far = connect(Number(server.host.split(':')[1]), '127.0.0.1');
+      let passed = 0;
+      near.on('data', (part: Buffer) => {
+        passed += part.length;
+        // What went through arrives before the line is cut.
+        far.write(part, () => {
+          if (passed < 3_000_000 || cuts === 2) return;
+          cuts++;
+          far.end();
+          near.destroy();
+        });
+      });
+      near.on('error', () => far.destroy()).on('end', () => far.end());
+      far.on('error', () => near.destroy()).pipe(near);
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => proxy.once('listening', resolve));
+    const host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const data = randomBytes(12_000_000);
+    const patient = createRegistry({ env, limits: { backoff: 200 } });
+    expect(await patient.pushBlob(`${host}/push/cut`, blobOf(data))).toBe('pushed');
+    expect(await bytesOf(registry.fetchBlob(`${server.host}/push/cut`, blobOf(data)))).toEqual(data);
+    expect(cuts).toBe(2);
+    await patient.close();
+    proxy.close();
   });
 
   it('never writes to a mirror', async () => {

@@ -15,7 +15,7 @@ import { endpointsOf, parseMirrors } from './endpoints.ts';
 import type { Endpoint } from './endpoints.ts';
 import { digestMismatch, hostile } from './errors.ts';
 import { readHostConfig } from './host-config.ts';
-import { hasBlob, pushBlob, pushManifest } from './push.ts';
+import { hasBlob, ownManifest, pushBlob, pushManifest, removeTag } from './push.ts';
 import { DEFAULT_LIMITS } from './retry.ts';
 import { createSemaphore } from './semaphore.ts';
 import { readBody } from './transport.ts';
@@ -168,6 +168,21 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       } finally {
         release();
       }
+    },
+
+    async ownManifest(repository, reference, callOptions) {
+      checkReference(reference);
+      return ownManifest(client, await home(repository), reference, MANIFEST_ACCEPT, withSignal(callOptions));
+    },
+
+    async removeTag(repository, tag, callOptions) {
+      checkReference(tag);
+      await removeTag(client, await home(repository), tag, withSignal(callOptions));
+    },
+
+    async referrers(repository, digest, callOptions) {
+      const { listReferrers } = await import('./referrers.ts');
+      return listReferrers(client, await home(repository), digest, withSignal(callOptions));
     },
 
     async pushManifest(repository, reference, manifest, callOptions) {

@@ -52,12 +52,20 @@ export type FetchedManifest =
     }
   | { readonly kind: 'index'; readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly document: Index };
 
+export interface Referrers {
+  /** False for a registry without the referrers API: then the list is that of its fallback tag. */
+  readonly isListed: boolean;
+  readonly manifests: readonly Descriptor[];
+}
+
 /** Where the bytes of a blob to push come from; `open` may be called again after a cut connection. */
 export interface BlobSource {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
+  /** From a byte on, for an upload that goes on. Absent = what comes before is read and dropped. */
+  openAt?(start: number): AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -96,6 +104,16 @@ export interface Registry {
     blob: BlobSource,
     options?: CallOptions & { readonly mountFrom?: readonly string[] | undefined },
   ): Promise<'exists' | 'mounted' | 'pushed'>;
+  /** What the registry itself (no mirror) has under a tag or digest, verified; undefined = nothing. */
+  ownManifest(
+    repository: string,
+    reference: string,
+    options?: CallOptions,
+  ): Promise<{ readonly mediaType: string; readonly digest: Digest; readonly bytes: Uint8Array } | undefined>;
+  /** Removes a tag. Errors: `registry` from the many registries that do not let tags be removed. */
+  removeTag(repository: string, tag: string, options?: CallOptions): Promise<void>;
+  /** What refers to a manifest, as the registry itself lists it (distribution-spec, Listing Referrers). */
+  referrers(repository: string, digest: Digest, options?: CallOptions): Promise<Referrers>;
   /** Puts a manifest or index under a tag or its digest. Its blobs must be there. */
   pushManifest(
     repository: string,

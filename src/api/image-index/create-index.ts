@@ -1,5 +1,5 @@
 import { BuildError, type BuildEventSink, type Digest } from '../../contracts/index.ts';
-import { checkAnnotations, parseAnnotation, type Annotation } from '../../export/index.ts';
+import { checkAnnotations, giveNames, parseAnnotation, prepareNames, type Annotation } from '../../export/index.ts';
 import { digestOf, parseIndex, parseReference, referenceToString, repositoryName } from '../../image/index.ts';
 import { createRegistry, parseMirrors, type Registry } from '../../registry/index.ts';
 import type { Store } from '../../store/index.ts';
@@ -108,12 +108,11 @@ async function push(
     }
     if (references.length > 1) await registry.pushManifest(repository, digest, { mediaType, bytes }, { signal });
   }
-  for (const reference of references) {
-    const tag = reference.tag ?? 'latest';
-    await step(events, `pushing ${repositoryName(reference)}:${tag}`, async () => {
-      await registry.pushManifest(repositoryName(reference), tag, { mediaType, bytes }, { signal });
-    });
-  }
+  await step(events, `naming ${index.names.join(', ')}`, async (inner) => {
+    const context = { events: inner, signal: signal ?? new AbortController().signal };
+    const root = { descriptor: { mediaType, digest, size: bytes.length }, bytes };
+    await giveNames(await prepareNames(root, references, registry, context), registry, context);
+  });
 }
 
 async function keep(index: ImageIndex, entries: readonly JoinedEntry[], store: Store): Promise<void> {

@@ -7,6 +7,7 @@ import {
   repositoryName,
   type Descriptor,
 } from '../../image/index.ts';
+import { giveNames, prepareNames } from '../../export/index.ts';
 import { copyEntry } from '../image-index/copy.ts';
 import { openSource } from '../image-index/source.ts';
 import type { ImageSource } from '../image-index/types.ts';
@@ -29,12 +30,17 @@ export async function pushImage(
     const parts: Part[] = [];
     for (const name of typeof names === 'string' ? [names] : names) {
       const source = await openSource(name, rooms, 'store');
-      parts.push({ name, source, ...chosenRoot(source, options, rooms) });
+      const chosen = chosenRoot(source, options, rooms);
+      parts.push({ name, source, ...chosen, bytes: await source.manifest(chosen.root.descriptor) });
     }
     for (const part of parts) await pushContent(part, rooms);
-    const pushed: PushedImage[] = [];
-    for (const part of parts) pushed.push(await pushName(part, rooms));
-    return pushed;
+    await publish(parts, rooms);
+    return parts.map(({ name, root, bytes, left }) => ({
+      name: referenceToString(parseReference(name)),
+      digest: root.descriptor.digest,
+      size: bytes.length,
+      left,
+    }));
   });
 }
 
@@ -42,6 +48,8 @@ interface Part {
   readonly name: string;
   readonly source: ImageSource;
   readonly root: Root;
+  /** Of the root. */
+  readonly bytes: Uint8Array;
   readonly left: readonly string[];
 }
 
@@ -56,15 +64,15 @@ async function pushContent({ name, source, root }: Part, { registry, events, sig
   }
 }
 
-async function pushName({ name, source, root, left }: Part, { registry, events, signal }: Rooms): Promise<PushedImage> {
-  const reference = parseReference(name);
-  const full = referenceToString(reference);
-  const { digest, mediaType } = root.descriptor;
-  const bytes = await source.manifest(root.descriptor);
-  await step(events, `pushing manifest for ${full}`, async () => {
-    await registry.pushManifest(repositoryName(reference), reference.tag ?? digest, { mediaType, bytes }, { signal });
+/** All names or none, as far as registries let them be taken back. */
+async function publish(parts: readonly Part[], { registry, events, signal }: Rooms): Promise<void> {
+  await step(events, `naming ${parts.map(({ name }) => name).join(', ')}`, async (inner) => {
+    const context = { events: inner, signal };
+    const prepared = parts.map(async ({ name, root: { descriptor }, bytes }) => {
+      return await prepareNames({ descriptor, bytes }, [parseReference(name)], registry, context);
+    });
+    await giveNames((await Promise.all(prepared)).flat(), registry, context);
   });
-  return { name: full, digest, size: bytes.length, left };
 }
 
 interface Root {

@@ -22,6 +22,14 @@ const SHORT_RUN = 1000;
 /** Bytes before the code: digest of the bundle, `1` when it is from a short run. */
 const HEADER = 128;
 
+// Node says that this way to import is experimental, at the first module that is; that is our decision, not the user's.
+const emitWarning = process.emitWarning;
+process.emitWarning = (warning, ...rest) => {
+  if (!String(warning).startsWith('vm.USE_MAIN_CONTEXT_DEFAULT_LOADER')) {
+    Reflect.apply(emitWarning, process, [warning, ...rest]);
+  }
+};
+
 const codePath = pathOfCode(process.argv[2]);
 const known = codePath === undefined ? undefined : readCode(codePath);
 const script = new vm.Script(source, {

@@ -65,7 +65,13 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         if (options.print === undefined) recorder.save(session.store, failure);
       }
     };
-    return await withSession(observed, carry, { listsContent: true, insecure, mounts, pins: attestations?.pins });
+    return await withSession(observed, carry, {
+      listsContent: true,
+      insecure,
+      mounts,
+      pins: attestations?.pins,
+      id: recorder.id,
+    });
   });
 }
 

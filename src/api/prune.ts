@@ -19,6 +19,8 @@ export interface PruneOptions extends HostOptions {
   readonly dryRun?: boolean | undefined;
   /** Base of relative paths; default: the process's. */
   readonly cwd?: string | undefined;
+  /** Hears in words of another process that keeps this one waiting. */
+  readonly onWait?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -37,7 +39,7 @@ export async function prune(options: PruneOptions = {}): Promise<PruneReport> {
   const matches = (item: UsageItem): boolean =>
     (filter === undefined || filter.matches(item)) && (project === undefined || item.project === project);
   const isFiltered = project !== undefined || (filter !== undefined && filter.chooses);
-  return await withStore(options, async (store) => {
+  const work = async (store: Store): Promise<PruneReport> => {
     const report = await store.prune({
       matches: isFiltered ? matches : undefined,
       unusedSince: times.length === 0 ? undefined : Math.min(...times),
@@ -48,7 +50,8 @@ export async function prune(options: PruneOptions = {}): Promise<PruneReport> {
     });
     if (!isFiltered && keep === undefined && options.dryRun !== true) pruneRecords(store, options.all === true, until);
     return report;
-  });
+  };
+  return await withStore(options, work, options.onWait);
 }
 
 /** Records of builds take little room: they go with everything, or with what is as old. */

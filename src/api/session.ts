@@ -18,6 +18,8 @@ import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
 import { frozenPins } from './lock-file.ts';
 import type { BuildOptions } from './options.ts';
 import { hostPlatform, parsePlatforms } from './platform.ts';
+import { beginStep } from './steps.ts';
+import { waitingFor } from './with-store.ts';
 import { parseSecrets, parseSsh, servedSecrets } from './secrets.ts';
 import { keepStorage, projectDirectory } from './usage-words.ts';
 
@@ -54,6 +56,8 @@ export async function withSession<T>(
     /** Registries that may be spoken to in plain http. */
     readonly insecure?: readonly string[] | undefined;
     readonly mounts?: MountWords | undefined;
+    /** What other builds call this one. */
+    readonly id?: string | undefined;
   } = { listsContent: true },
 ): Promise<T> {
   const env = options.env ?? process.env;
@@ -83,6 +87,11 @@ export async function withSession<T>(
   const store = await openStore({
     root: options.root ?? env['SLIPWAY_ROOT'],
     project: projectDirectory(options.context, cwdOf(options)),
+    holder: how.id === undefined ? undefined : `build ${how.id}`,
+    onWait(holder) {
+      const wait = beginStep(events, waitingFor(holder));
+      return () => wait.end();
+    },
   });
   const registry =
     options.offline === true ? offlineRegistry() : createRegistry({ mirrors, env, signal, insecure: how.insecure });

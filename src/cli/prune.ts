@@ -37,6 +37,7 @@ export const pruneCommand: Command = {
       keepStorage: parsed.text('keep-storage'),
       until: parsed.text('until'),
       project: parsed.text('project'),
+      onWait: (message) => void io.stderr.write(`${message}\n`),
     });
     if (parsed.on('json')) {
       io.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);

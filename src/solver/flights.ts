@@ -6,11 +6,13 @@ export interface Flights<T> {
    * Joins the task that runs under `key` in this process, else waits for other processes and runs `task`. A task that
    * failed for another caller is tried again here.
    *
+   * @param doing For others who wait: `which runs ...`.
    * @returns `joined` when the value was made by another caller in this process.
    */
   run(
     key: string,
     signal: AbortSignal,
+    doing: string,
     task: () => Promise<T>,
   ): Promise<{ readonly value: T; readonly joined: boolean }>;
 }
@@ -18,8 +20,8 @@ export interface Flights<T> {
 export function createFlights<T>(store: Pick<Store, 'lock'>): Flights<T> {
   const running = new Map<string, Promise<T>>();
 
-  const locked = async (key: string, signal: AbortSignal, task: () => Promise<T>): Promise<T> => {
-    const lock = await store.lock(key, { signal });
+  const locked = async (key: string, signal: AbortSignal, doing: string, task: () => Promise<T>): Promise<T> => {
+    const lock = await store.lock(key, { signal, doing });
     try {
       return await task();
     } finally {
@@ -28,7 +30,7 @@ export function createFlights<T>(store: Pick<Store, 'lock'>): Flights<T> {
   };
 
   return {
-    async run(key, signal, task) {
+    async run(key, signal, doing, task) {
       for (;;) {
         signal.throwIfAborted();
         const other = running.get(key);
@@ -36,7 +38,7 @@ export function createFlights<T>(store: Pick<Store, 'lock'>): Flights<T> {
         const value = await waitFor(other, signal);
         if (value !== undefined) return { value: value.made, joined: true };
       }
-      const own = locked(key, signal, task);
+      const own = locked(key, signal, doing, task);
       running.set(key, own);
       try {
         return { value: await own, joined: false };

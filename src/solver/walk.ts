@@ -9,6 +9,7 @@ import type { Flights } from './flights.ts';
 import { makeKey } from './keys.ts';
 import type { Limiter } from './limits.ts';
 import { opLookup, sourceLookup, type Lookup } from './lookup.ts';
+import { vertexName } from './names.ts';
 import { ignoringCache, isNoCache } from './no-cache.ts';
 import type { RecordInputs } from './record-inputs.ts';
 import { createRecords, type Records, type Solved } from './records.ts';
@@ -234,18 +235,23 @@ export class Walk {
     }
     // Who wants it anew does not join who is content with what there is.
     const flight = this.#isNoCache(vertex) ? `${lookup.key}-anew` : lookup.key;
-    const { value, joined } = await this.#deps.flights.run(flight, this.#signal, async () => {
-      // Another process may have made it while we waited for the lock, or another solve of this engine before.
-      const found = (await this.#findByLookup(vertex, lookup)) ?? this.#deps.anew.get(flight);
-      if (found !== undefined) return found;
-      const snapshots = await this.#run(vertex, ready);
-      const made = { key: this.#records.nameFor(lookup, this.#replaces(vertex)), snapshots, virtual: false };
-      this.#save(vertex, lookup, made);
-      if (!isLocal(vertex)) this.#reporter.completed(vertex, made.key);
-      this.#deps.trace?.outcome(vertex, 'ran', made.key);
-      if (this.#isNoCache(vertex)) this.#deps.anew.set(flight, made);
-      return made;
-    });
+    const { value, joined } = await this.#deps.flights.run(
+      flight,
+      this.#signal,
+      `which runs ${vertexName(vertex)}`,
+      async () => {
+        // Another process may have made it while we waited for the lock, or another solve of this engine before.
+        const found = (await this.#findByLookup(vertex, lookup)) ?? this.#deps.anew.get(flight);
+        if (found !== undefined) return found;
+        const snapshots = await this.#run(vertex, ready);
+        const made = { key: this.#records.nameFor(lookup, this.#replaces(vertex)), snapshots, virtual: false };
+        this.#save(vertex, lookup, made);
+        if (!isLocal(vertex)) this.#reporter.completed(vertex, made.key);
+        this.#deps.trace?.outcome(vertex, 'ran', made.key);
+        if (this.#isNoCache(vertex)) this.#deps.anew.set(flight, made);
+        return made;
+      },
+    );
     if (joined) {
       this.#notRun(vertex, 'shared', value.key);
       this.#records.alias(this.#definitionKey(vertex), value.key);
@@ -256,7 +262,8 @@ export class Walk {
 
   async #refill(vertex: Vertex, found: Solved): Promise<Solved> {
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#bytes(input.vertex)));
-    const { value } = await this.#deps.flights.run(`${found.key}-bytes`, this.#signal, async () => {
+    const doing = `which makes the files of ${vertexName(vertex)} again`;
+    const { value } = await this.#deps.flights.run(`${found.key}-bytes`, this.#signal, doing, async () => {
       const again = await this.#records.findAnother(found);
       if (again !== undefined && !again.virtual) return again;
       // A command takes its time and may say something; anything else is not worth a word, as nothing is built anew.

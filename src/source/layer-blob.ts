@@ -31,7 +31,10 @@ const READ_SIZE = 256 * 1024;
 export async function ingestBlob(id: LayerId, deps: BlobDeps): Promise<BlobRow> {
   let failure: BuildError | undefined;
   for (const candidate of byNearness(rowOf(id, deps).blobs)) {
-    const lock = await deps.store.lock(`blob ${candidate.digest}`, { signal: deps.signal });
+    const lock = await deps.store.lock(`blob ${candidate.digest}`, {
+      signal: deps.signal,
+      doing: `which reads layer ${candidate.digest}`,
+    });
     try {
       const row = rowOf(id, deps);
       const blob = row.blobs.find((other) => other.digest === candidate.digest) ?? candidate;

@@ -16,6 +16,7 @@ export interface CollectionDeps {
 
 /** One collection at a time. */
 const LOCK = 'collection';
+const DOING = 'which removes what is not needed';
 /** How long a collection waits for processes that only look, milliseconds: one that nobody asked for gives up sooner. */
 const PATIENCE = 10_000;
 const PATIENCE_AUTOMATIC = 200;
@@ -53,7 +54,7 @@ export function createCollection(deps: CollectionDeps): Pick<Store, 'usage' | 'p
         const { cacheSize } = await import('./gc-plan.ts');
         const { noteRoots } = await import('./gc-bound.ts');
         const { rootObjects } = await import('./gc-inventory.ts');
-        const held = await lock(LOCK, { signal: AbortSignal.abort() });
+        const held = await lock(LOCK, { signal: AbortSignal.abort(), doing: DOING });
         try {
           const plan = { keepBytes: bound * LOW_MARK, includesShared: false };
           const options = { forgetsFacts: false, patience: PATIENCE_AUTOMATIC, removalTime: REMOVAL_TIME };
@@ -89,7 +90,7 @@ async function prune(request: PruneRequest, deps: CollectionDeps): Promise<Prune
   const { layout, db, ownLease, lock } = deps;
   const { collect } = await import('./gc-collect.ts');
   const { collectDead } = await import('./collect.ts');
-  const held = await lock(LOCK, request.signal === undefined ? {} : { signal: request.signal });
+  const held = await lock(LOCK, { doing: DOING, ...(request.signal !== undefined && { signal: request.signal }) });
   try {
     const lease = ownLease();
     for (const steps = collectDead(layout, db); steps.next().done !== true;);

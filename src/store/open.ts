@@ -31,6 +31,15 @@ export interface StoreOptions {
   readonly bootId?: string | undefined;
   /** The directory of the build context for which cache records will be made. */
   readonly project?: string | undefined;
+  /** Who opens it, for other processes that wait for this one: `build 1f2e3d4c5b`. */
+  readonly holder?: string | undefined;
+  /**
+   * Another process has for a second what this one needs.
+   *
+   * @param holder Who it is and what it does, in words.
+   * @returns Called when the wait is over.
+   */
+  readonly onWait?: ((holder: string | undefined) => () => void) | undefined;
 }
 
 /** Of the layout of the state directory; raised when an older slipway could not use it any more. */
@@ -54,7 +63,8 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
   }
 }
 
-function assemble(layout: StoreLayout, db: Database, { bootId, project }: StoreOptions): Store {
+function assemble(layout: StoreLayout, db: Database, options: StoreOptions): Store {
+  const { bootId, project, holder, onWait } = options;
   const settlement = openSettlement(db, layout, bootId ?? currentBootId());
   let lease: Lease | undefined;
   let collector: { stop(): void } | undefined;
@@ -91,16 +101,18 @@ function assemble(layout: StoreLayout, db: Database, { bootId, project }: StoreO
   const newId = createLayerIds(db, ownLease);
   const layers = createLayers(writable, db, settlement, newId, (digest) => blobs.hasBlob(digest), holds);
   const contexts = createContexts(db);
-  const flock = createLock(
-    (name) => layout.lockPath(name),
-    () => {
+  const flock = createLock({
+    pathOf: (name) => layout.lockPath(name),
+    beforeRelease() {
       if (!closed) db.flush();
     },
-  );
-  const lock: Store['lock'] = async (name, options) => {
+    holder,
+    onWait,
+  });
+  const lock: Store['lock'] = async (name, how) => {
     // Whoever waits for others wants to see what they did meanwhile: a lease ends the view of before.
     ownLease();
-    return await flock(name, options);
+    return await flock(name, how);
   };
 
   return {

@@ -145,6 +145,31 @@ describe('several processes', () => {
   });
 });
 
+test('who waits for long is told for whom, and when it is over', async () => {
+  const holder = start(`
+    const store = await openStore({ root, holder: 'build 12ab' });
+    await store.lock('k', { doing: 'which runs make' }); console.log('held'); ${STAY}`);
+  await say(holder);
+  const told: string[] = [];
+  let hear: () => void = () => undefined;
+  const heard = new Promise<void>((resolve) => (hear = resolve));
+  const store = await openStore({
+    root,
+    onWait(text) {
+      told.push(text ?? '');
+      hear();
+      return () => told.push('over');
+    },
+  });
+  const waiting = store.lock('k', {});
+  await heard;
+  expect(told).toEqual([`build 12ab, process ${holder.pid}, which runs make`]);
+  await kill(holder);
+  (await waiting).release();
+  expect(told.slice(1)).toEqual(['over']);
+  store.close();
+});
+
 describe('kill -9', () => {
   test('releases locks', async () => {
     const holder = start(

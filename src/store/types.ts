@@ -277,10 +277,14 @@ export interface Store {
   // temporary files on the store's file system; removed when the process ends, or later by others when it died
   tempPath(suffix: string): string;
 
-  /** An flock on a file in the store; released by `release` or by the kernel. */
+  /**
+   * An flock on a file in the store; released by `release` or by the kernel.
+   *
+   * @param options `doing` says to those who wait what is done under it: `runs [build 2/3] RUN make`.
+   */
   lock(
     name: string,
-    options: { readonly shared?: boolean; readonly signal?: AbortSignal },
+    options: { readonly shared?: boolean; readonly signal?: AbortSignal; readonly doing?: string },
   ): Promise<{ release(): void }>;
 
   // what takes room, and collection of what nothing needs

@@ -30,13 +30,32 @@ export function tryFlock(fd: number, shared = false): boolean {
   }
 }
 
+/** What is worth to be told of a wait. */
+export interface LongWait {
+  /** Milliseconds. */
+  readonly after: number;
+  /** Called once, then. */
+  readonly tell: () => void;
+}
+
 /**
  * Waits for the lock without holding up the event loop or a thread: it is tried again, with pauses up to 50 ms.
  * Errors: `cancelled` when `signal` fires.
  */
-export async function waitFlock(fd: number, shared: boolean, signal: AbortSignal | undefined): Promise<void> {
+export async function waitFlock(
+  fd: number,
+  shared: boolean,
+  signal: AbortSignal | undefined,
+  longWait?: LongWait,
+): Promise<void> {
+  let waited = 0;
+  let told = false;
   for (let pause = FIRST_PAUSE; !tryFlock(fd, shared); pause = Math.min(pause * 2, LONGEST_PAUSE)) {
     await sleep(pause, signal);
+    waited += pause;
+    if (longWait === undefined || told || waited < longWait.after) continue;
+    told = true;
+    longWait.tell();
   }
 }
 

@@ -145,6 +145,40 @@ describe('at the same time', () => {
     await verified();
   });
 
+  it('of two builds that need the same RUN one runs it, and the other says for whom it waits', async () => {
+    const dockerfile = (last: string): string =>
+      `FROM busybox\nRUN --mount=type=cache,id=twice,target=/c echo begun && echo ran >> /c/log && sleep 4 && cp /c/log /log\nRUN echo ${last}\n`;
+    const [first, second] = ['one', 'two'].map((name) =>
+      bench.context(`twice-${name}`, { Dockerfile: dockerfile(name) }),
+    );
+    const child = bench.start([
+      'build',
+      '--build-context',
+      base,
+      '--progress',
+      'plain',
+      '-t',
+      'twice-one',
+      first ?? '',
+    ]);
+    const closed = new Promise((resolve) => child.on('close', resolve));
+    let said = '';
+    await new Promise<void>((resolve) => {
+      child.stderr?.on('data', (data: Buffer) => {
+        said += data.toString();
+        if (/^#\d+ [\d.]+ begun$/m.test(said)) resolve();
+      });
+    });
+    const waited = await build(second ?? '', '-t', 'twice-two');
+    expect(await closed, said).toBe(0);
+    expect(waited, waited.stderr).toMatchObject({ code: 0 });
+    expect(waited.stderr).toMatch(
+      new RegExp(`waiting for build [0-9a-f]{10}, process ${child.pid}, which runs \\[.*\\] RUN --mount`),
+    );
+    expect(waited.stderr).toMatch(/^#\d+ \[.*\] RUN --mount.*\n#\d+ CACHED$/m);
+    for (const name of ['twice-one', 'twice-two']) expect(await ok(['run', name, 'cat', '/log'])).toBe('ran\n');
+  });
+
   it('builds succeed while prune --all runs again and again', { timeout: 180_000 }, async () => {
     let building = true;
     let prunes = 0;

@@ -46,7 +46,7 @@ async function makeOnce(
   beside: ReadonlySet<LayerId>,
 ): Promise<void> {
   const { store, executor } = deps;
-  const lock = await store.lock(`directory-${layer.id}`, { signal });
+  const lock = await store.lock(`directory-${layer.id}`, { signal, doing: `which unpacks layer ${layer.id}` });
   try {
     // Another process may have made it while we waited.
     if (store.layer(layer.id)?.hasDir === true) return;

@@ -26,6 +26,7 @@ export type { LayerName } from './layer-path.ts';
 export * from './mount-cache/index.ts';
 export { LayerTreeBuilder, IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
 export { readLayer } from './layer-tree.ts';
+export { readBlob } from './read-blob.ts';
 export type { ReadLayer, ReadLayerOptions } from './layer-tree.ts';
 export { isBaseLayer, layerTime, noteOwnLayer } from './own-layer.ts';
 export { compressionOf, packLayer } from './pack/pack.ts';

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { BuildError } from '../contracts/index.ts';
 import type { Digest, LayerId, Tree, TreePath } from '../contracts/index.ts';
-import { decompress, readLayer } from '../image/index.ts';
+import { decompress, readBlob, readLayer } from '../image/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { BlobWriter, LayerRow, Store } from '../store/index.ts';
 import { cancelled } from './cancelled.ts';
@@ -111,7 +111,7 @@ async function readTree(
   const name = `layer ${blob.digest}`;
   let layer;
   try {
-    layer = await readLayer(decompress(compressed, { name }), { name, signal });
+    layer = await readBlob(compressed, { name, size: blob.size, signal });
   } catch (error) {
     // Damaged bytes look like a hostile archive first: their digest says what they are.
     if (error instanceof BuildError && error.code === 'hostile') await verified();

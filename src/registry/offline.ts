@@ -17,7 +17,6 @@ export function offlineRegistry(): Registry {
     fetchManifest: async (repository, reference) => {
       throw missingImage(repository, reference);
     },
-    // eslint-disable-next-line require-yield -- it has nothing to give
     async *fetchBlob(repository, { digest }) {
       throw missingBlob(repository, digest);
     },

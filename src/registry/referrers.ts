@@ -62,7 +62,7 @@ async function readIndex(
   if (bytes === undefined) throw hostile(what, endpoint.host, 'the list is larger than 4 MiB');
   const link = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.headers['link'] ?? '')?.[1];
   const next = link !== undefined && URL.canParse(link, response.url) ? new URL(link, response.url) : undefined;
-  const isOwn = next?.origin === new URL(response.url).origin;
+  const isOwn = next !== undefined && next.origin === new URL(response.url).origin;
   const { manifests } = parseIndex(bytes, { name: what, code: 'hostile' });
-  return { manifests, next: isOwn ? next?.href : undefined };
+  return { manifests, next: isOwn ? next.href : undefined };
 }

@@ -42,6 +42,7 @@ export type { DiskUsage, DiskUsageOptions, UsageItem, UsageType, VerifyReport } 
 export { prune } from './api/prune.ts';
 export type { PruneOptions, PruneReport } from './api/prune.ts';
 export { login, logout } from './api/login.ts';
+export { parseSquash } from './api/squash.ts';
 export { createIndex, inspectIndex } from './api/image-index/index.ts';
 export type { CreateIndexOptions, ImageIndex, IndexEntry, IndexOptions } from './api/image-index/index.ts';
 export { runImage } from './api/run.ts';

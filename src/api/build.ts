@@ -29,6 +29,13 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const attestations = await openAttestations(options, builder !== undefined);
   const mounts = parseMountWords(options);
   if (builder !== undefined && (mounts.from.length > 0 || mounts.to.length > 0)) throw mountsStay();
+  if (builder !== undefined && options.squash !== undefined) {
+    throw new BuildError({
+      code: 'unsupported',
+      message: 'a BuildKit daemon does not squash images',
+      hint: 'leave --squash out, or build on this machine: --builder embedded',
+    });
+  }
   if (builder !== undefined) return await (await import('./remote.ts')).buildOnBuilder(options, builder);
   const outputs = (options.outputs ?? []).map(parseOutput);
   const cacheWords = parseCacheWords(options);
@@ -114,13 +121,19 @@ async function carryOut(
   );
   const inlined = await Promise.all(solved.map(async (result) => await cache.inline(result)));
   const attestor = await attestations?.attestor(read.inputs);
+  const made = await Promise.all(
+    solved.map(async ({ snapshot }, i) => {
+      const config: Readonly<Record<string, unknown>> = { ...frontends[i]?.config, ...inlined[i] };
+      const plain = { snapshot, config };
+      if (options.squash === undefined || destinations.length === 0) return plain;
+      return await (await import('./squash.ts')).squashImage(options.squash, plain, session);
+    }),
+  );
   const inputs = solved.flatMap((result, i): readonly ExportInput[] => {
-    const [frontend, platform] = [frontends[i], platforms[i]];
-    if (frontend === undefined || platform === undefined) return [];
-    const { snapshot } = result;
-    const config = { ...frontend.config, ...inlined[i] };
+    const [frontend, platform, image] = [frontends[i], platforms[i], made[i]];
+    if (frontend === undefined || platform === undefined || image === undefined) return [];
     const attest = attestor?.(frontend, result);
-    return [{ snapshot, config, platform, sourceDateEpoch: frontend.sourceDateEpoch, attest }];
+    return [{ ...image, platform, sourceDateEpoch: frontend.sourceDateEpoch, attest }];
   });
   const image = await exportAll(exporters, inputs, { events, signal });
   await session.mounts.save();

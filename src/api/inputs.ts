@@ -133,5 +133,6 @@ export function frontendOptions(
     ulimits: options.ulimits ?? [],
     cgroupParent: options.cgroupParent,
     pull: options.pull ?? false,
+    exactLayers: options.exactLayers ?? false,
   };
 }

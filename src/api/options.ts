@@ -31,6 +31,10 @@ export interface BuildOptions extends HostOptions {
   /** True: every step; names: the steps of these stages. */
   readonly noCache?: boolean | readonly string[] | undefined;
   readonly pull?: boolean | undefined;
+  /** One layer of what this build adds (`new`) or of everything (`all`), in the image only. Default: a layer a step. */
+  readonly squash?: 'new' | 'all' | undefined;
+  /** Layers as BuildKit makes them: a file that a COPY writes again with only another time takes its space again. */
+  readonly exactLayers?: boolean | undefined;
   /** Ask no registry, web or git server: what the store lacks is an error. */
   readonly offline?: boolean | undefined;
   /** `type=registry|local,...`, or a bare reference: results of other machines (docs/cache-export.md). */

@@ -48,6 +48,8 @@ export interface FrontendOptions {
   readonly buildPlatform: Platform;
   /** The same file is converted for other platforms too: names of steps say which. */
   readonly multiPlatform?: boolean | undefined;
+  /** COPY writes a file anew when only its time differs from what is below, as BuildKit does. */
+  readonly exactLayers?: boolean | undefined;
   /** Keys lower-case; may hold `name:tag` and `name::platform` forms, as with BuildKit (dockerui/namedcontext.go). */
   readonly contexts: Readonly<Record<string, NamedContext>>;
   /** The main context: a local source (name `context`), or a git/http one. */

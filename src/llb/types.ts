@@ -180,6 +180,8 @@ export interface VertexMetadata {
   /** Further `OpMetadata.description` pairs, as `com.docker.dockerfile.v1.command`. */
   readonly description?: Readonly<Record<string, string>> | undefined;
   readonly ignoreCache?: boolean | undefined;
+  /** Of a file op, for our own engine: files that are below already, but for their time, are written again. */
+  readonly exactLayers?: boolean | undefined;
   readonly location?: SourceLocation | undefined;
   readonly progressGroup?: { readonly id: string; readonly name: string; readonly weak: boolean } | undefined;
 }

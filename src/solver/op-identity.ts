@@ -14,12 +14,14 @@ export type OpField = readonly [name: string, value: KeyPart];
  *   not count then, as the digest covers it (BuildKit, solver/llbsolver/ops/{exec,file}.go).
  */
 export function opIdentity(vertex: Vertex, byContent: (input: number) => boolean): readonly OpField[] {
-  const { op, platform } = vertex;
+  const { op, platform, metadata } = vertex;
   const fields: OpField[] = [['op', op.kind]];
   if (platform !== undefined && op.kind !== 'source') {
     const { os, architecture, variant = '', osVersion = '' } = platform;
     fields.push(['platform', [os, architecture, variant, osVersion]]);
   }
+  // It makes another layer of the same files.
+  if (op.kind === 'file' && metadata.exactLayers === true) fields.push(['layers', 'exact']);
   fields.push(...fieldsOf(op, vertex.inputs.length, byContent));
   return fields;
 }

@@ -14,5 +14,7 @@ export { resolvePath } from './ops/path.ts';
 export { requireRunnable } from './emulation.ts';
 export { holdCacheToFill, holdCacheToRead } from './mounts/hold-cache.ts';
 export type { HeldCache } from './mounts/hold-cache.ts';
+/** Loaded when images are squashed. */
+export const loadSquash = async () => await import('./ops/squash.ts');
 export { createWorker } from './worker.ts';
 export type { WorkerDeps } from './types.ts';

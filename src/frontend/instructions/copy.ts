@@ -95,6 +95,7 @@ function copyStep(
     name,
     location: context.location,
     ...(context.stage.noCache ? { ignoreCache: true } : {}),
+    ...(context.options.exactLayers === true ? { exactLayers: true } : {}),
   };
   context.usePath(state.root, '/');
   const root = isLink

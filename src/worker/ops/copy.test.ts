@@ -12,12 +12,13 @@ interface Case {
   readonly base?: Literals;
   readonly copy: CopyAction | readonly CopyAction[];
   readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly isExact?: boolean;
   /** The layer, all of it. */
   readonly layer: readonly string[];
 }
 
-async function run({ source, base = {}, copy, owner }: Omit<Case, 'layer' | 'name'>): Promise<StagedTree> {
-  const staged = new StagedTree(memoryTree(base));
+async function run({ source, base = {}, copy, owner, isExact }: Omit<Case, 'layer' | 'name'>): Promise<StagedTree> {
+  const staged = new StagedTree(memoryTree(base), isExact);
   const from = memoryTree(source);
   for (const action of 'kind' in copy ? [copy] : copy) await copyOnto(staged, from, action, owner);
   return staged;
@@ -269,7 +270,15 @@ const cases: readonly Case[] = [
     source: { 'd/same': 'text', 'd/other': 'TEXT', 'd/newer': file('text', { mtime: 5 }) },
     base: { 'o/same': 'text', 'o/other': 'text', 'o/newer': 'text' },
     copy: copyAction('d', '/o/'),
-    layer: ['o/newer file 0644 0:0 4', 'o/other file 0644 0:0 4'],
+    layer: ['o/other file 0644 0:0 4'],
+  },
+  {
+    name: 'what is the same but for its time is in the layer where layers are exact',
+    source: { 'd/same': 'text', 'd/newer': file('text', { mtime: 5 }), 'd/link': link('x', { mtime: 5 }) },
+    base: { 'o/same': 'text', 'o/newer': 'text', 'o/link': link('x') },
+    copy: copyAction('d', '/o/'),
+    isExact: true,
+    layer: ['o/link -> x 0:0', 'o/newer file 0644 0:0 4'],
   },
 ];
 

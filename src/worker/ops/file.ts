@@ -96,7 +96,7 @@ async function carryOut(run: Run, action: FileAction, at: number, path: readonly
       ? snapshotOf([await contextLayer(under.snapshot.files, '/', run.deps)])
       : under.snapshot;
     below = layers;
-    staged = new StagedTree(files);
+    staged = new StagedTree(files, run.vertex.metadata.exactLayers === true);
   }
   await act(run, action, at, staged, path);
   const shared = action.output >= 0 || (run.uses.get(at) ?? 0) > 1;

@@ -28,6 +28,7 @@ export interface StagedLayer {
  */
 export class StagedTree implements FileTree {
   readonly #base: FileTree;
+  readonly #isExact: boolean;
   readonly #entries = new Map<TreePath, TreeEntry>();
   readonly #origins = new Map<TreePath, Origin>();
   /** Staged directories in which nothing of the base shows. */
@@ -39,8 +40,10 @@ export class StagedTree implements FileTree {
   /** Staged files that equal the base's in all but, perhaps, content. */
   readonly #maybeSame = new Map<TreePath, Digest>();
 
-  constructor(base: FileTree) {
+  /** @param isExact A file that the base has but for its time is written again, as BuildKit does. */
+  constructor(base: FileTree, isExact = false) {
     this.#base = base;
+    this.#isExact = isExact;
   }
 
   /** True when nothing below `directory` can come from the base; then `lookup` need not be asked about new names. */
@@ -167,9 +170,9 @@ export class StagedTree implements FileTree {
       return;
     }
     const base = staged === undefined ? existing : undefined;
-    if (base !== undefined && entry.type !== 'file' && sameEntry(base, entry)) return;
+    if (base !== undefined && entry.type !== 'file' && this.#isSame(base, entry)) return;
     this.#forget(path, staged);
-    if (base?.type === 'file' && entry.type === 'file' && origin !== undefined && mayBeSame(base, entry)) {
+    if (base?.type === 'file' && entry.type === 'file' && origin !== undefined && this.#mayBeSame(base, entry)) {
       if (entry.digest !== undefined) this.#maybeSame.set(path, entry.digest);
     }
     this.#set(path, entry);
@@ -183,6 +186,16 @@ export class StagedTree implements FileTree {
     else others.add(path);
     // A file that others are linked to is not the base's, whatever it looks like.
     this.#maybeSame.delete(entry.hardlink);
+  }
+
+  /** Times are no content: what differs in nothing else takes no space again. */
+  #isSame(base: NodeEntry, entry: NodeEntry): boolean {
+    const { mtime, mtimeNsec } = base;
+    return sameEntry(base, this.#isExact ? entry : { ...entry, mtime, mtimeNsec });
+  }
+
+  #mayBeSame(base: FileEntry, entry: FileEntry): boolean {
+    return base.hardlink === undefined && entry.hardlink === undefined && this.#isSame(base, entry);
   }
 
   #putDirectory(
@@ -315,8 +328,4 @@ export function sortTree(entries: ReadonlyMap<TreePath, TreeEntry>): Tree {
     previous = path;
   }
   return entries;
-}
-
-function mayBeSame(a: FileEntry, b: FileEntry): boolean {
-  return a.hardlink === undefined && b.hardlink === undefined && sameEntry(a, b);
 }

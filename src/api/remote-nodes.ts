@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   assignPlatforms,
   groupByNode,
+  idleNodes,
   parseEndpoint,
   probeNode,
   type NodeState,
@@ -45,9 +46,28 @@ export async function buildOnNodes(
   }));
   const [only] = parts;
   if (parts.length === 1 && only !== undefined) {
-    return await buildPart(build, { ...only, outputs, multiPlatform: wanted.length > 1 });
+    const helpers = nodesOf(helpersFor(only, wanted, states, build), builder.nodes);
+    return await buildPart(build, { ...only, outputs, multiPlatform: wanted.length > 1, helpers });
   }
   return await buildParts(build, parts, outputs);
+}
+
+/** Which other nodes may make stages of a build that is for one. */
+function helpersFor(
+  { nodes }: Part,
+  wanted: readonly string[],
+  states: readonly NodeState[],
+  { options }: RemoteBuild,
+): readonly string[] {
+  const [platform = ''] = wanted;
+  // A cache that is exported has the steps of one daemon; what is not there to be read twice is read by one.
+  const staysTogether = wanted.length > 1 || options.context === '-' || writesCache(options.cacheTo);
+  if (staysTogether) return [];
+  return idleNodes(platform, states, routeKey(options)).filter((name) => name !== nodes[0]?.name);
+}
+
+function writesCache(words: readonly string[] = []): boolean {
+  return words.some((word) => !/type=inline\b/.test(word));
 }
 
 /** A machine of this one's kind where there is one, so that the default is the same wherever the build runs. */
@@ -163,6 +183,6 @@ function refuseWhatCannotBeJoined({ options, builder }: RemoteBuild, outputs: re
     if (receive?.kind === 'directory' && receive.removeOthers)
       refuse('mode=delete', 'give an empty directory, or build one platform at a time');
   }
-  if ((options.cacheTo ?? []).some((word) => !/type=inline\b/.test(word)))
+  if (writesCache(options.cacheTo))
     refuse('one build cache', 'use --cache-to type=inline, or build one platform at a time');
 }

@@ -7,10 +7,17 @@ import {
   isLostDaemon,
   parseCacheOptions,
   parseEndpoint,
+  type CacheOptions,
   type RemoteFrontend,
   type RemoteOutput,
 } from '../buildkit/index.ts';
-import { BuildError, type BuildEventSink, type RemoteResult, type RemoteTarget } from '../contracts/index.ts';
+import {
+  BuildError,
+  type BuildEventSink,
+  type RemoteEngine,
+  type RemoteResult,
+  type RemoteTarget,
+} from '../contracts/index.ts';
 import { parseDockerfile } from '../dockerfile/index.ts';
 import {
   dockerfileToLlb,
@@ -41,6 +48,8 @@ export interface RemotePart {
   readonly outputs: readonly RemoteOutput[];
   /** The result is one of several platforms, whatever this part's are. */
   readonly multiPlatform: boolean;
+  /** Other nodes that may make stages of it. */
+  readonly helpers?: readonly BuilderNode[] | undefined;
 }
 
 /** A build, whichever of its parts runs. */
@@ -66,12 +75,13 @@ export async function buildPart(build: RemoteBuild, part: RemotePart): Promise<R
       type: 'warning',
       message: `node ${node.name} is lost: ${reason}; ${others[0]?.name ?? ''} takes over`,
     });
-    return await buildPart(build, { ...part, nodes: others });
+    const helpers = part.helpers?.filter((helper) => helper !== others[0]);
+    return await buildPart(build, { ...part, nodes: others, helpers });
   }
 }
 
 async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart): Promise<RemoteResult> {
-  const { options, builder, events, secrets } = build;
+  const { options, events } = build;
   const env = options.env ?? process.env;
   const signal = options.signal ?? new AbortController().signal;
   const { directories } = build.record;
@@ -89,26 +99,8 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
   const endpoint = parseEndpoint(node.url, env);
   const plan = await planForDocker(endpoint, part.outputs, { env, signal, events });
   let inputs: Inputs | undefined;
-  const engine = createRemoteEngine({
-    endpoint,
-    name: builder.from === 'host' ? undefined : node.name,
-    routeKey: routeKey(options),
-    env,
-    signal,
-    events,
-    contexts,
-    // The daemon compares with what the last build from this directory of this machine sent.
-    contextKey: `${hostname()} ${routeKey(options)}`,
-    secrets,
-    ssh: parseSsh(options.ssh ?? [], env),
-    outputs: plan.outputs,
-    stdout: options.stdout ?? process.stdout,
-    cache: parseCacheOptions(options.cacheFrom ?? [], options.cacheTo ?? [], { env, cwd: cwdOf(options) }),
-    entitlements: () => [...allowedEntitlements(options)],
-    platforms: part.platforms?.map(platformText),
-    multiPlatform: part.multiPlatform,
-    pull: options.pull ?? false,
-  });
+  const cache = parseCacheOptions(options.cacheFrom ?? [], options.cacheTo ?? [], { env, cwd: cwdOf(options) });
+  const engine = openEngine(node, build, { ...part, outputs: plan.outputs }, contexts, cache);
   events({ type: 'engine', engine: 'buildkit', detail: engine.description });
   try {
     // What is on this machine is read before anybody is called; what only the daemon can read, through it.
@@ -122,7 +114,21 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
           return { layers: [], files: await daemon.files(graph), inPlace: false };
         },
       });
-      return await convert(inputs, daemon, build, part.platforms);
+      const targets = await convert(inputs, daemon, build, part.platforms);
+      const helpers = part.helpers ?? [];
+      if (helpers.length === 0 || !daemon.can('source.ocilayout')) return targets;
+      const { spreadStages } = await import('./remote-stages.ts');
+      return await spreadStages(targets, daemon, {
+        home: node,
+        helpers,
+        events,
+        directory: async () => await rooms.emptyDirectory(),
+        open: (helper, outputs, stop) => {
+          const helping = { ...build, options: { ...options, signal: stop } };
+          const imports = { ...cache, exports: [] };
+          return openEngine(helper, helping, { ...part, outputs, multiPlatform: false }, contexts, imports);
+        },
+      });
     });
     await plan.finish();
     return result;
@@ -132,6 +138,37 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
     await engine.close();
     for (const directory of temporary) await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** A build on one node. */
+function openEngine(
+  node: BuilderNode,
+  { options, builder, events, secrets }: RemoteBuild,
+  { outputs, platforms, multiPlatform }: Pick<RemotePart, 'outputs' | 'platforms' | 'multiPlatform'>,
+  contexts: ReturnType<typeof createContexts>,
+  cache: CacheOptions,
+): RemoteEngine<RemoteFrontend> {
+  const env = options.env ?? process.env;
+  return createRemoteEngine({
+    endpoint: parseEndpoint(node.url, env),
+    name: builder.from === 'host' ? undefined : node.name,
+    routeKey: routeKey(options),
+    env,
+    signal: options.signal ?? new AbortController().signal,
+    events,
+    contexts,
+    // The daemon compares with what the last build from this directory of this machine sent.
+    contextKey: `${hostname()} ${routeKey(options)}`,
+    secrets,
+    ssh: parseSsh(options.ssh ?? [], env),
+    outputs,
+    stdout: options.stdout ?? process.stdout,
+    cache,
+    entitlements: () => [...allowedEntitlements(options)],
+    platforms: platforms?.map(platformText),
+    multiPlatform,
+    pull: options.pull ?? false,
+  });
 }
 
 /** A directory, with a Dockerfile that is a file or comes through a pipe. */

@@ -159,6 +159,34 @@ it('what cannot be said otherwise is an error at the instruction', () => {
   );
 });
 
+it('a stage that another daemon made comes from a layout', () => {
+  const stage = copy(source('docker-image://x'));
+  const user = vertex(stage.op, [
+    { vertex: stage, index: 0 },
+    { vertex: source('local://context'), index: 0 },
+  ]);
+  const digest = `sha256:${'a'.repeat(64)}` as const;
+  const { definition: adapted, originals } = adapt(definition({ vertex: user, index: 0 }), {
+    capabilities: { llb: modern, gateway: new Set() },
+    where: 'the daemon',
+    sessionId: 's',
+    layoutStore: (path) => `store of ${path}`,
+    moved: new Map([[stage.digest, { layout: '/l', digest, name: 'from elsewhere' }]]),
+  });
+  const [taken] = adapted.vertices.filter(({ op }) => op.kind === 'source' && op.identifier.startsWith('oci-layout:'));
+  expect(taken).toMatchObject({
+    op: {
+      identifier: `oci-layout://slipway/stage@${digest}`,
+      attrs: { 'oci.store': 'store of /l', 'oci.session': 's' },
+    },
+    inputs: [],
+    metadata: { name: 'from elsewhere' },
+  });
+  expect(originals.get(taken?.digest ?? digest)).toBe(stage.digest);
+  // What only it needed is gone.
+  expect(adapted.vertices).toHaveLength(3);
+});
+
 it('only what is enabled counts', () => {
   expect(readCapabilities({ LLBCaps: [{ ID: 'a', Enabled: true }, { ID: 'b' }] })).toEqual({
     llb: new Set(['a']),

@@ -4,6 +4,7 @@
  * the instruction.
  */
 import { BuildError } from '../contracts/index.ts';
+import type { Digest, MovedStage } from '../contracts/index.ts';
 import { capabilities, rewrite } from '../llb/index.ts';
 import type { Definition, FileAction, Op, Replacement, Rewritten, Vertex, VertexInput } from '../llb/index.ts';
 import type { PbPongResponse } from './gen/gateway.ts';
@@ -29,6 +30,8 @@ export interface AdaptOptions {
   readonly sessionId: string;
   /** The id under which the session serves the layout in this directory. */
   readonly layoutStore: (path: string) => string;
+  /** What another daemon has made, by the vertex that it stands for. */
+  readonly moved?: ReadonlyMap<Digest, MovedStage> | undefined;
 }
 
 /** What a program finds when nobody says otherwise; daemons set it themselves since BuildKit 0.8. */
@@ -60,6 +63,8 @@ function requireAll(vertex: Vertex, { capabilities: { llb }, where }: AdaptOptio
 
 function change(vertex: Vertex, inputs: readonly VertexInput[], options: AdaptOptions): Replacement | undefined {
   const { op } = vertex;
+  const moved = options.moved?.get(vertex.digest);
+  if (moved !== undefined) return fromLayout(vertex, moved, options);
   switch (op.kind) {
     case 'source':
       return { op: { ...op, attrs: sourceAttrs(op, options) }, inputs };
@@ -75,6 +80,16 @@ function change(vertex: Vertex, inputs: readonly VertexInput[], options: AdaptOp
     default:
       return undefined;
   }
+}
+
+/** In place of a stage, what another daemon made of it. */
+function fromLayout(vertex: Vertex, { layout, digest, name }: MovedStage, options: AdaptOptions): Replacement {
+  const attrs = { 'oci.store': options.layoutStore(layout), 'oci.session': options.sessionId };
+  return {
+    op: { kind: 'source', identifier: `oci-layout://slipway/stage@${digest}`, attrs },
+    inputs: [],
+    metadata: { name, location: vertex.metadata.location },
+  };
 }
 
 /** Attributes that only save work go where they are not known; which session is meant is added. */

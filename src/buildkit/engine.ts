@@ -14,7 +14,7 @@ import type {
   SourceFile,
 } from '../contracts/index.ts';
 import { marshal } from '../llb/index.ts';
-import type { Definition, Vertex } from '../llb/index.ts';
+import type { Vertex } from '../llb/index.ts';
 import { finishLocalCaches } from './cache.ts';
 import type { CacheOptions } from './cache.ts';
 import { adapt, readCapabilities } from './capabilities.ts';
@@ -244,13 +244,18 @@ class RemoteBuild {
             ? undefined
             : { os: native.OS ?? '', architecture: native.Architecture ?? '', variant: native.Variant || undefined },
         files: async (graph) => {
-          const ref = await this.#send(graph, sending);
+          const ref = await this.#send({ definition: graph }, sending, true);
           return remoteTree({ channel, call, ref, where: this.#daemon.where });
         },
+        evaluate: async (graph) => {
+          await this.#send({ definition: graph }, sending, true);
+        },
+        signal: this.#abort.signal,
+        can: (capability) => sending.capabilities.llb.has(capability),
         offerUpload: (stream) => this.#uploads.offer(stream),
       });
       const refs: string[] = [];
-      for (const { definition } of targets) refs.push(await this.#send(definition, sending));
+      for (const target of targets) refs.push(await this.#send(target, sending, false));
       const result = resultOf(targets, refs, this.#options.multiPlatform);
       await channel.unary(GATEWAY.return, { result }, call);
     } catch (error) {
@@ -277,8 +282,15 @@ class RemoteBuild {
     return id;
   }
 
-  /** @returns the daemon's name for the result; '' for scratch */
-  async #send(graph: Definition, { capabilities, reader }: Sending): Promise<string> {
+  /**
+   * @param evaluate Answer when it is made, not when it is understood.
+   * @returns the daemon's name for the result; '' for scratch
+   */
+  async #send(
+    { definition: graph, moved }: Pick<RemoteTarget, 'definition' | 'moved'>,
+    { capabilities, reader }: Sending,
+    evaluate: boolean,
+  ): Promise<string> {
     for (const vertex of graph.vertices) {
       if (vertex.metadata.location !== undefined) this.#files.add(vertex.metadata.location.file);
     }
@@ -287,8 +299,11 @@ class RemoteBuild {
       where: this.#daemon.where,
       sessionId: this.#sessionId,
       layoutStore: (path) => this.#layoutStore(path),
+      moved,
     });
-    const originals = new Map<Digest, Vertex>(graph.vertices.map((vertex) => [vertex.digest, vertex]));
+    // What stands for a moved stage is a step of its own: the stage itself is told of by who makes it.
+    const own = graph.vertices.filter(({ digest }) => moved?.has(digest) !== true);
+    const originals = new Map<Digest, Vertex>(own.map((vertex) => [vertex.digest, vertex]));
     reader.learn(adapted, originals);
     if (adapted.definition.result === undefined) return '';
     const response = await this.#daemon.channel.unary(
@@ -297,6 +312,7 @@ class RemoteBuild {
         Definition: marshal(adapted.definition),
         allowResultReturn: true,
         allowResultArrayRef: true,
+        ...(evaluate && { Evaluate: true }),
         CacheImports: this.#options.cache.imports.map(cacheEntry),
       },
       { signal: this.#abort.signal, metadata: { [BUILD_ID]: this.#ref } },

@@ -56,6 +56,16 @@ export function assignPlatforms(
   });
 }
 
+/** Those that have not far more to do than the idlest, the project's own first: they may make stages of one build. */
+export function idleNodes(platform: string, nodes: readonly NodeState[], routeKey: string): readonly string[] {
+  const idlest = Math.min(...nodes.map(({ builds }) => builds));
+  const idle = nodes.filter((node) => busy(node, idlest) === 0 && node.native.includes(platform));
+  return rankByKey(
+    idle.map(({ name }) => name),
+    routeKey,
+  );
+}
+
 function busy({ builds }: NodeState, idlest: number): number {
   return builds - idlest > BUSY_MARGIN ? 1 : 0;
 }

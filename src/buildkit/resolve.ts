@@ -13,6 +13,12 @@ export interface RemoteFrontend extends RemoteResolver {
   readonly platform: Platform | undefined;
   /** The files of a result, for a Dockerfile that lies in a repository or an archive. */
   files(graph: Definition): Promise<FileTree>;
+  /** Makes something of a graph before all of it can be sent. */
+  evaluate(graph: Definition): Promise<void>;
+  /** Aborted when the build is over, or the daemon lost. */
+  readonly signal: AbortSignal;
+  /** Whether the daemon has a capability of LLB: `source.ocilayout`, ... */
+  can(capability: string): boolean;
   /** Has the session hand out a stream, once; returns the URL of an http source. */
   offerUpload(stream: AsyncIterable<Uint8Array>): string;
 }

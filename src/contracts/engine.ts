@@ -75,6 +75,18 @@ export interface RemoteTarget {
   readonly baseConfig?: Readonly<Record<string, unknown>> | undefined;
   /** Seconds, from SOURCE_DATE_EPOCH. */
   readonly sourceDateEpoch?: number | undefined;
+  /** Vertices that another daemon has made: they come from here. */
+  readonly moved?: ReadonlyMap<Digest, MovedStage> | undefined;
+}
+
+/** What another daemon made of a vertex, as an image in an OCI layout on this machine. */
+export interface MovedStage {
+  /** Its directory. */
+  readonly layout: string;
+  /** Of the manifest. */
+  readonly digest: Digest;
+  /** What progress shows. */
+  readonly name: string;
 }
 
 export interface RemoteResult {

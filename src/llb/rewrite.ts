@@ -1,12 +1,14 @@
 import type { Digest } from '../contracts/index.ts';
 import { definition } from './definition.ts';
 import { vertex } from './vertex.ts';
-import type { Definition, Op, Vertex, VertexInput } from './types.ts';
+import type { Definition, Op, Vertex, VertexInput, VertexMetadata } from './types.ts';
 
 /** A vertex as `rewrite` wants it instead: its op, and its inputs (already rewritten). */
 export interface Replacement {
   readonly op: Op;
   readonly inputs: readonly VertexInput[];
+  /** Default: that of the vertex. */
+  readonly metadata?: VertexMetadata | undefined;
 }
 
 export interface Rewritten {
@@ -37,7 +39,7 @@ export function rewrite(
       ? old
       : vertex(replacement?.op ?? old.op, replacement?.inputs ?? inputs, {
           platform: old.platform,
-          metadata: old.metadata,
+          metadata: replacement?.metadata ?? old.metadata,
         });
     done.set(old.digest, next);
     if (!originals.has(next.digest)) originals.set(next.digest, old.digest);

@@ -554,6 +554,96 @@ withDaemon('several nodes', () => {
     expect(existsSync(out)).toBe(false);
   });
 
+  describe('make stages of one build', () => {
+    let helper: Dockerd;
+    beforeAll(async () => {
+      if (lacks !== undefined) return;
+      helper = await startDockerd(join(bench.dir, 'helper'));
+      await bench.run(['builder', 'add', 'duo', `docker://${dockerd.host}`, `docker://${helper.host}`]);
+    });
+    afterAll(async () => {
+      if (lacks === undefined) await helper.stop();
+    });
+    /** Says by the mounts of a step on which daemon it runs. */
+    const where = `grep -o '/\\(dockerd\\|helper\\)/data' /proc/self/mounts | head -n 1 | cut -d/ -f2`;
+    const stages = (one: string, two: string): string => `FROM ${base} AS one
+RUN ${one}
+FROM ${base} AS two
+COPY x /x
+RUN ${two}
+FROM ${base}
+COPY --from=one /made/in /made/one
+COPY --from=two /made/link/* /made/
+COPY --from=two --chown=1:2 /made/link /made/copied
+RUN cat /made/one /made/two > /made/both
+`;
+
+    it('each on its own node, and what is taken from them is what it was', async () => {
+      const make = 'mkdir -p /made/real; cd /made; ln -s /made/real link; ln -s ../in real/two; chmod 711 real';
+      const context = bench.context('duo', {
+        Dockerfile: stages(`mkdir /made; ${where} > /made/in`, `${make}; ${where} > in; chown 5:6 in; chmod 4711 in`),
+        x: 'x',
+      });
+      const out = join(bench.dir, 'duo-out');
+      const result = await build(['--builder', 'duo', '-o', out, context]);
+      expect(result.code, result.stderr).toBe(0);
+      expect(readFileSync(join(out, 'made/both'), 'utf8').split('\n').sort()).toEqual(['', 'dockerd', 'helper']);
+      expect(result.stderr).toMatch(/take \/made[^\n]* from duo[01]/);
+      const [one, two] = await Promise.all(
+        ['duo', `docker://${helper.host}`].map(async (builder, i) => {
+          const layout = join(bench.dir, `duo-layout-${i}`);
+          const built = await build(['--builder', builder, '-o', `type=oci,tar=false,dest=${layout}`, context]);
+          expect(built.code, built.stderr).toBe(0);
+          const [image] = await imageContents(layout);
+          // On which node a stage ran is what they differ in.
+          const files = Object.entries(image?.files ?? {}).map(([path, line]) => [
+            path,
+            /^made\/(one|two|both|copied\/two)$/.test(path) ? line.split(' ').slice(0, 3) : line,
+          ]);
+          return { ...image, files };
+        }),
+      );
+      expect(one).toEqual(two);
+    });
+
+    it('unless a helper is lost, which the others stand in for', async () => {
+      const context = bench.context('duo-lost', {
+        Dockerfile: stages(
+          `mkdir /made; ${where} > /made/in`,
+          'echo running; sleep 3; mkdir -p /made/link; touch /made/link/two',
+        ),
+        x: 'lost',
+      });
+      const victim = await startDockerd(join(bench.dir, 'victim-helper'));
+      await bench.run(['builder', 'add', 'brittle', `docker://${dockerd.host}`, `docker://${victim.host}`]);
+      const child = bench.start(['build', '--network', 'host', '--progress', 'plain', '--builder', 'brittle', context]);
+      let stderr = '';
+      let killed: Promise<void> | undefined;
+      child.stderr?.on('data', (data: Buffer) => {
+        stderr += data.toString('utf8');
+        if (/#\d+ [\d.]+ running/.test(stderr)) killed ??= victim.kill();
+      });
+      const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+      await killed;
+      await victim.stop();
+      expect(code, stderr).toBe(0);
+      expect(stderr).toMatch(/node brittle[01] (is lost|makes no stage): the connection to/);
+    });
+
+    it('or one fails: then nothing goes on', async () => {
+      const context = bench.context('duo-fails', {
+        Dockerfile: stages('sleep 20', 'echo said; exit 7'),
+        x: 'fails',
+      });
+      const out = join(bench.dir, 'duo-fails-out');
+      const result = await build(['--builder', 'duo', '-o', out, context]);
+      expect(result.code).toBe(1);
+      expect(result.stderr).toMatch(/said\nerror: process "\/bin\/sh -c echo said; exit 7" did not complete/);
+      expect(result.stderr).not.toMatch(/RUN sleep 20\n#\d+ DONE/);
+      expect(existsSync(out)).toBe(false);
+    });
+  });
+
   it('refuse what cannot be one result', async () => {
     const context = bench.context('refuse', files);
     for (const [words, message] of [

@@ -65,14 +65,13 @@ describe('stages that another node can make', () => {
 });
 
 describe('the part of a stage that travels', () => {
-  const file: NodeEntry = { type: 'file', size: 1, mode: 0o644, uid: 0, gid: 0, mtime: 0, mtimeNsec: 0 };
+  const meta = { mode: 0o644, uid: 0, gid: 0, mtime: 0, mtimeNsec: 0 };
   const tree = (entries: Readonly<Record<string, string | undefined>>): FileTree => {
     const isDirectory = (path: string): boolean => Object.keys(entries).some((other) => other.startsWith(`${path}/`));
     const lookup = async (path: string): Promise<NodeEntry | undefined> => {
-      const { size: _, ...meta } = { ...file, size: 0 };
       const target = entries[path];
       if (target !== undefined) return await Promise.resolve({ ...meta, type: 'symlink', target });
-      if (path in entries) return file;
+      if (path in entries) return { ...meta, type: 'file', size: 1 };
       return isDirectory(path) ? { ...meta, type: 'directory' } : undefined;
     };
     const list = async (path: string): Promise<readonly string[]> => {

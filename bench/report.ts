@@ -1,6 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import { statfsSync } from 'node:fs';
 import { release } from 'node:os';
+import type { Curve } from './curves.ts';
 import type { CaseResult, Spread, ToolResult } from './runner.ts';
 import type { Tool, ToolId } from './types.ts';
 
@@ -14,6 +15,7 @@ export interface Report {
     readonly title: string;
     readonly cases: readonly CaseResult[];
   }[];
+  readonly curves: readonly Curve[];
 }
 
 export function machine(dir: string): string {
@@ -34,11 +36,8 @@ export function ratio({ tools }: CaseResult): number | undefined {
 }
 
 /** The table of docs/performance.md. */
-export function markdown(report: Report): string {
+export function markdown(report: Pick<Report, 'workloads' | 'tools'>): string {
   const lines = [
-    `Measured on ${report.date}: ${report.machine}.`,
-    ...Object.values(report.tools).map((version) => `- ${version.split('\n')[0]}`),
-    '',
     '| workload | Slipway | BuildKit | buildah | Slipway / best peer | target | floor |',
     '| --- | --- | --- | --- | --- | --- | --- |',
   ];
@@ -62,6 +61,23 @@ export function markdown(report: Report): string {
     }
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Which images came out alike, file by file. */
+export function comparisons(report: Pick<Report, 'workloads'>): string {
+  const same: string[] = [];
+  const other: string[] = [];
+  for (const { id, cases } of report.workloads) {
+    for (const { name, compared } of cases) {
+      for (const [tool, different] of Object.entries(compared ?? {})) {
+        if (different.length === 0) same.push(`${id} ${name} (${tool})`);
+        else other.push(`${id} ${name}: ${tool} differs in ${different.join(', ')}`);
+      }
+    }
+  }
+  return [`The same files as the peer's image, with mode, owner and content: ${same.join('; ')}.`, ...other]
+    .map((line) => `${line}\n`)
+    .join('\n');
 }
 
 function toolCell(result: ToolResult | undefined): string {

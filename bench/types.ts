@@ -53,6 +53,8 @@ export interface Case {
   readonly runs: number;
   /** The image that all tools must make alike; compared once, as an OCI archive. */
   readonly compare?: ((tool: Tool) => BuildRequest) | undefined;
+  /** Peers take more than some seconds: their memory is taken in a timed run. */
+  readonly slow?: boolean | undefined;
   /** Tools that cannot do it, and why. */
   readonly without?: Partial<Readonly<Record<ToolId, string>>> | undefined;
   /** Bytes that went over the network, counted in a run of its own. */

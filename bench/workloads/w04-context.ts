@@ -14,6 +14,7 @@ export const largeContext: Workload = {
     writeSourceTree(context, { files: place.small ? 10_000 : 100_000, meanBytes: 4096 });
     const dockerfile = join(place.dir, 'w4.Dockerfile');
     writeFileSync(dockerfile, 'FROM scratch\nCOPY . /repository/\n');
+    const without = { buildah: 'takes 40 s' };
     const dest = join(place.dir, 'w4.tar');
     const archive = { context, dockerfile, output: { kind: 'oci', dest, compression: 'gzip' } } as const;
     const nothing = { context, dockerfile, output: { kind: 'none' } } as const;
@@ -22,6 +23,7 @@ export const largeContext: Workload = {
         name: 'cold, OCI archive',
         target: 0.3,
         runs: 3,
+        slow: true,
         before: (tool) => tool.prune(),
         request: () => archive,
         sizeOf: () => dest,
@@ -37,13 +39,15 @@ export const largeContext: Workload = {
         target: 0.3,
         runs: 5,
         warm: true,
+        without,
         request: () => nothing,
         floors: [{ name: 'find with sizes and times', script: "find w4 -printf '%p %s %T@ %C@ %m\\n' >/dev/null" }],
       },
       {
         name: 'one file changed, no output',
         target: 0.1,
-        runs: 3,
+        runs: 5,
+        without,
         warm: true,
         before: (_, run) => writeFileSync(join(context, 'd0/s0/f0.txt'), `changed ${run}\n`),
         request: () => nothing,

@@ -15,6 +15,7 @@ export const largeExport: Workload = {
       name: compression,
       target: 0.6,
       runs: 3,
+      slow: true,
       before: (_: unknown, run: number) => void writeFiles(context, { nonce: `${run}\n` }),
       warm: true,
       request: () => ({ context, output: { kind: 'oci', dest, compression } as const }),

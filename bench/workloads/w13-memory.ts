@@ -15,6 +15,8 @@ export const memory: Workload = {
       {
         name: 'zstd',
         runs: 1,
+        slow: true,
+        without: { buildkit: 'only memory counts here', buildah: 'only memory counts here' },
         before: (_, run) => void writeFiles(context, { nonce: `${run}\n` }),
         request: () => ({ context, output: { kind: 'oci', dest, compression: 'zstd' } }),
       },

@@ -34,7 +34,10 @@ export async function createExporter(spec: OutputSpec, surroundings: ExporterSur
   const platforms = (rest.platforms ?? []).map((platform) => platformToString(normalizePlatform(platform)));
   const deps: ExporterDeps = { ...rest, env, platforms, resolve: (path) => resolve(cwd, path) };
   if ('annotations' in spec)
-    checkAnnotations(spec.annotations, { isIndex: platforms.length > 1 || attests, platforms });
+    checkAnnotations(spec.annotations, {
+      isIndex: platforms.length > 1 || (attests && spec.attestationStorage !== 'referrers'),
+      platforms,
+    });
   switch (spec.type) {
     case 'image':
       return (await import('./image-exporter.ts')).imageExporter(spec, deps);

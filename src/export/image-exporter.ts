@@ -28,8 +28,17 @@ export function imageExporter(spec: ImageOutput, deps: ExporterDeps): Exporter {
       const set = await makeImages(inputs, store, spec, context, names);
       await putDocuments(set, context, store);
       const pushed = spec.push
-        ? await pushImages(set, names, { byDigest: spec.pushByDigest }, deps, context)
+        ? await pushImages(
+            set,
+            names,
+            { byDigest: spec.pushByDigest, refers: spec.attestationStorage === 'referrers' },
+            deps,
+            context,
+          )
         : undefined;
+      // The store keeps the image only: what is said of it is to be asked of the registry.
+      if (spec.attestationStorage === 'referrers')
+        for (const name of names) store.writeFact(`referrers ${name} ${set.root.descriptor.digest}`, '');
       return {
         image: exportedImage(set, names),
         async publish(later) {

@@ -56,7 +56,8 @@ export async function makeImages(
     images.push({ ...image, attestations: await attestationsOf(image, input, attributes, names) });
   }
   const [only] = images;
-  const isAlone = only !== undefined && images.length === 1 && only.attestations === undefined;
+  const isReferred = attributes.attestationStorage === 'referrers';
+  const isAlone = only !== undefined && images.length === 1 && (isReferred || only.attestations === undefined);
   return { root: isAlone ? only.manifest : makeIndex(images, attributes), images };
 }
 
@@ -111,7 +112,10 @@ function makeImage(
   };
 }
 
-function makeIndex(images: readonly Image[], { ociMediaTypes, annotations }: ImageAttributes): ImageDocument {
+function makeIndex(
+  images: readonly Image[],
+  { ociMediaTypes, annotations, attestationStorage }: ImageAttributes,
+): ImageDocument {
   const mediaType = ociMediaTypes ? MEDIA_TYPES.ociIndex : MEDIA_TYPES.dockerIndex;
   const index: Index = {
     schemaVersion: 2,
@@ -122,7 +126,9 @@ function makeIndex(images: readonly Image[], { ociMediaTypes, annotations }: Ima
         ...annotationsFor(annotations, 'manifest-descriptor', platform),
         platform,
       })),
-      ...images.flatMap(({ attestations }) => attestations?.manifest.descriptor ?? []),
+      ...(attestationStorage === 'referrers'
+        ? []
+        : images.flatMap(({ attestations }) => attestations?.manifest.descriptor ?? [])),
     ],
     ...annotationsFor(annotations, 'index'),
   };

@@ -17,6 +17,8 @@ export interface ImageAttributes {
   /** Seconds; over the build's own. */
   readonly sourceDateEpoch: number | undefined;
   readonly annotations: readonly Annotation[];
+  /** Attestations as entries of an index, as BuildKit has them, or as referrers in the registry. Absent = `index`. */
+  readonly attestationStorage?: 'index' | 'referrers' | undefined;
 }
 
 export interface ImageOutput extends ImageAttributes {

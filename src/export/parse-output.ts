@@ -34,8 +34,8 @@ const IDLE_KEYS = [
   'danging-name-empty-only',
 ] as const;
 const KEYS: Readonly<Record<TypeWord, readonly string[]>> = {
-  image: [...IMAGE_KEYS, 'push', 'push-by-digest', 'registry.insecure', 'store'],
-  registry: [...IMAGE_KEYS, 'push', 'push-by-digest', 'registry.insecure', 'store'],
+  image: [...IMAGE_KEYS, 'attestation-storage', 'push', 'push-by-digest', 'registry.insecure', 'store'],
+  registry: [...IMAGE_KEYS, 'attestation-storage', 'push', 'push-by-digest', 'registry.insecure', 'store'],
   oci: [...IMAGE_KEYS, 'dest', 'tar'],
   docker: [...IMAGE_KEYS, 'dest', 'tar'],
   local: ['dest', 'mode', 'platform-split', 'source-date-epoch'],
@@ -93,9 +93,18 @@ function parseFields(attributes: Map<string, string>): OutputSpec {
     case 'image':
     case 'registry': {
       const push = read.boolean('push', type === 'registry');
+      const attributes = imageAttributes(read);
+      const attestationStorage = read.word('attestation-storage', ['index', 'referrers'] as const);
+      if (attestationStorage === 'referrers' && (!push || !attributes.ociMediaTypes)) {
+        throw usage(
+          'attestations can be referrers only in a registry, with OCI media types',
+          'add push=true, and leave oci-mediatypes=false out',
+        );
+      }
       return {
         type: 'image',
-        ...imageAttributes(read),
+        ...attributes,
+        attestationStorage,
         push,
         pushByDigest: read.boolean('push-by-digest', false),
         insecure: read.boolean('registry.insecure', false),

@@ -28,7 +28,7 @@ interface PushDeps {
 export async function pushImages(
   set: ImageSet,
   names: readonly string[],
-  { byDigest }: { readonly byDigest: boolean },
+  { byDigest, refers }: { readonly byDigest: boolean; readonly refers?: boolean | undefined },
   deps: PushDeps,
   context: ExportContext,
 ): Promise<Required<Pick<ExportResult, 'publish' | 'withdraw'>>> {
@@ -39,13 +39,17 @@ export async function pushImages(
     const isRoot = descriptor.digest === set.root.descriptor.digest;
     return !isRoot || byDigest || references.length > 1;
   });
+  const referrers = refers === true ? set.images.flatMap(({ attestations }) => attestations?.manifest ?? []) : [];
   const done: string[] = [];
   for (const repository of new Set(references.map(repositoryName))) {
     await reported(context.events, `pushing layers to ${repository}`, () =>
       pushBlobs(set, repository, done, deps, context),
     );
-    for (const document of documents)
-      await pushDocument(document, repository, document.descriptor.digest, deps, context);
+    for (const document of documents) {
+      const referrer = referrers.find(({ descriptor }) => descriptor.digest === document.descriptor.digest);
+      if (referrer === undefined) await pushDocument(document, repository, document.descriptor.digest, deps, context);
+      else await pushReferrer(referrer, repository, deps, context);
+    }
     done.push(repository);
   }
   const known = await prepared;
@@ -68,6 +72,18 @@ async function pushDocument(
   const name = reference === digest ? `${repository}@${digest}` : `${repository}:${reference}@${digest}`;
   await reported(events, `pushing manifest for ${name}`, () =>
     registry.pushManifest(repository, reference, { mediaType, bytes }, { signal }),
+  );
+}
+
+/** What is said of an image, found by the image's digest. */
+async function pushReferrer(
+  { descriptor, bytes }: ImageDocument,
+  repository: string,
+  { registry }: Pick<PushDeps, 'registry'>,
+  { events, signal }: ExportContext,
+): Promise<void> {
+  await reported(events, `pushing attestation manifest for ${repository}@${descriptor.digest}`, () =>
+    registry.pushReferrer(repository, { mediaType: descriptor.mediaType, bytes }, { signal }),
   );
 }
 

@@ -36,6 +36,9 @@ export function offlineRegistry(): Registry {
       throw pushes(repository);
     },
     referrers: async () => ({ isListed: false, manifests: [] }),
+    pushReferrer: async (repository) => {
+      throw pushes(repository);
+    },
     pushManifest: async (repository) => {
       throw pushes(repository);
     },

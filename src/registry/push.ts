@@ -266,7 +266,7 @@ function uploadUrl(response: ClientResponse, endpoint: Endpoint): string {
   return url.href;
 }
 
-/** PUT of a manifest (distribution-spec, Pushing Manifests). */
+/** PUT of a manifest (distribution-spec, Pushing Manifests). @returns Its digest. */
 export async function pushManifest(
   client: Client,
   endpoint: Endpoint,
@@ -274,6 +274,17 @@ export async function pushManifest(
   manifest: { readonly mediaType: string; readonly bytes: Uint8Array },
   options: CallOptions,
 ): Promise<Digest> {
+  return (await putManifest(client, endpoint, reference, manifest, options)).digest;
+}
+
+/** @returns `subject`: the registry has taken note of what the manifest refers to. */
+export async function putManifest(
+  client: Client,
+  endpoint: Endpoint,
+  reference: string,
+  manifest: { readonly mediaType: string; readonly bytes: Uint8Array },
+  options: CallOptions,
+): Promise<{ readonly digest: Digest; readonly subject: string | undefined }> {
   const digest = digestOf(manifest.bytes);
   const response = await client.send(endpoint, {
     method: 'PUT',
@@ -290,7 +301,7 @@ export async function pushManifest(
   if (stored !== undefined && stored !== digest) {
     throw digestMismatch(`the manifest stored for ${reference}`, endpoint.host, stored, digest);
   }
-  return digest;
+  return { digest, subject: response.headers['oci-subject'] };
 }
 
 /** The manifest as the registry has it; undefined = it has none. */

@@ -1,9 +1,11 @@
+import { BuildError, isDigest } from '../contracts/index.ts';
 import type { Digest } from '../contracts/index.ts';
-import { MANIFEST_SIZE_MAX, MEDIA_TYPES, parseIndex } from '../image/index.ts';
+import { MANIFEST_SIZE_MAX, MEDIA_TYPES, digestOf, parseIndex } from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
 import type { Client } from './client.ts';
 import type { Endpoint } from './endpoints.ts';
 import { hostile } from './errors.ts';
+import { ownManifest, putManifest } from './push.ts';
 import { readBody } from './transport.ts';
 import type { CallOptions, Referrers } from './types.ts';
 
@@ -65,4 +67,49 @@ async function readIndex(
   const isOwn = next !== undefined && next.origin === new URL(response.url).origin;
   const { manifests } = parseIndex(bytes, { name: what, code: 'hostile' });
   return { manifests, next: isOwn ? next.href : undefined };
+}
+
+/** The parts of a manifest with a subject that its entry in a list of referrers has. */
+interface Referring {
+  readonly artifactType?: unknown;
+  readonly config?: { readonly mediaType?: unknown };
+  readonly subject?: { readonly digest?: unknown };
+  readonly annotations?: unknown;
+}
+
+export async function pushReferrer(
+  client: Client,
+  endpoint: Endpoint,
+  manifest: { readonly mediaType: string; readonly bytes: Uint8Array },
+  options: CallOptions,
+): Promise<Digest> {
+  const document = JSON.parse(new TextDecoder().decode(manifest.bytes)) as Referring;
+  const subject = document.subject?.digest;
+  if (typeof subject !== 'string' || !isDigest(subject)) {
+    throw new BuildError({ code: 'internal', message: 'a referrer names no subject' });
+  }
+  const { digest, subject: noted } = await putManifest(client, endpoint, digestOf(manifest.bytes), manifest, options);
+  if (noted !== undefined) return digest;
+  const tag = referrersTag(subject);
+  const before = await ownManifest(client, endpoint, tag, MEDIA_TYPES.ociIndex, options);
+  const entry = {
+    mediaType: manifest.mediaType,
+    digest,
+    size: manifest.bytes.length,
+    artifactType: document.artifactType ?? document.config?.mediaType,
+    annotations: document.annotations,
+  };
+  const listed = before === undefined ? [] : entriesOf(before.bytes, tag);
+  if (listed.some((known) => known['digest'] === digest)) return digest;
+  const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: [...listed, entry] };
+  const bytes = Buffer.from(JSON.stringify(index));
+  await putManifest(client, endpoint, tag, { mediaType: MEDIA_TYPES.ociIndex, bytes }, options);
+  return digest;
+}
+
+/** Entries of others stay as they are, with fields that we know nothing of. */
+function entriesOf(bytes: Uint8Array, tag: string): readonly Readonly<Record<string, unknown>>[] {
+  parseIndex(bytes, { name: `the list of referrers ${tag}`, code: 'hostile' });
+  const { manifests } = JSON.parse(new TextDecoder().decode(bytes)) as { manifests: Record<string, unknown>[] };
+  return manifests;
 }

@@ -185,6 +185,11 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       return listReferrers(client, await home(repository), digest, withSignal(callOptions));
     },
 
+    async pushReferrer(repository, manifest, callOptions) {
+      const { pushReferrer } = await import('./referrers.ts');
+      return pushReferrer(client, await home(repository), manifest, withSignal(callOptions));
+    },
+
     async pushManifest(repository, reference, manifest, callOptions) {
       checkReference(reference);
       return pushManifest(client, await home(repository), reference, manifest, withSignal(callOptions));

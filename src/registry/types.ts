@@ -114,6 +114,15 @@ export interface Registry {
   removeTag(repository: string, tag: string, options?: CallOptions): Promise<void>;
   /** What refers to a manifest, as the registry itself lists it (distribution-spec, Listing Referrers). */
   referrers(repository: string, digest: Digest, options?: CallOptions): Promise<Referrers>;
+  /**
+   * Puts a manifest that names a subject under its digest. Where the registry does not list referrers itself, the subject's
+   * fallback tag gets it too (distribution-spec, Pushing Manifests with Subject).
+   */
+  pushReferrer(
+    repository: string,
+    manifest: { readonly mediaType: string; readonly bytes: Uint8Array },
+    options?: CallOptions,
+  ): Promise<Digest>;
   /** Puts a manifest or index under a tag or its digest. Its blobs must be there. */
   pushManifest(
     repository: string,

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -93,6 +94,35 @@ it('is pushed with the image, which others read as before', async () => {
   expect(statements.map(({ predicateType }) => predicateType)).toEqual(['https://slsa.dev/provenance/v1']);
   expect(statements[0]?.subject[0]?.name).toMatch(/^pkg:docker\/127\.0\.0\.1:\d+\/team\/said@1\?platform=linux/);
   expect(JSON.stringify(statements)).not.toContain('llbDefinition');
+});
+
+it('is what refers to the image in the registry, on demand, and the image stays one plain manifest', async () => {
+  const name = `${registry.host}/team/referred:1`;
+  const output = `type=image,name=${name},push=true,attestation-storage=referrers`;
+  const pushed = await build('--provenance', '--sbom', '-o', output);
+  expect(pushed, pushed.stderr).toMatchObject({ code: 0 });
+  const raw = execFileSync('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${name}`]);
+  expect(JSON.parse(raw.toString())).toMatchObject({ mediaType: 'application/vnd.oci.image.manifest.v1+json' });
+  // Debian's registry does not list referrers: the tag that stands for the list has them.
+  const tag = `sha256-${createHash('sha256').update(raw).digest('hex')}`;
+  const list = execFileSync(
+    'skopeo',
+    ['inspect', '--raw', '--tls-verify=false', `docker://${registry.host}/team/referred:${tag}`],
+    { encoding: 'utf8' },
+  );
+  expect((JSON.parse(list) as { manifests: unknown[] }).manifests).toEqual([
+    expect.objectContaining({ artifactType: 'application/vnd.docker.attestation.manifest.v1+json' }),
+  ]);
+  for (const state of [bench.env['SLIPWAY_ROOT'] ?? '', join(bench.dir, 'elsewhere')]) {
+    const shown = await bench.run(['attest', 'show', name, '--json'], { env: { SLIPWAY_ROOT: state } });
+    const statements = JSON.parse(shown.stdout) as { predicateType: string }[];
+    expect(statements.map(({ predicateType }) => predicateType).sort()).toEqual([
+      'https://slsa.dev/provenance/v1',
+      'https://spdx.dev/Document',
+    ]);
+  }
+  const refused = await build('--sbom', '-o', 'type=image,name=x,attestation-storage=referrers');
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('add push=true') as string });
 });
 
 it('leaves one platform one plain manifest unless asked', async () => {

@@ -1,6 +1,8 @@
 import { BuildError, isDigest, type Digest } from '../../contracts/index.ts';
 import { loadAttest } from '../../export/index.ts';
 import {
+  MEDIA_TYPES,
+  digestOf,
   parseDocument,
   parseIndex,
   parseManifest,
@@ -16,6 +18,8 @@ import { platformName } from './materials.ts';
 
 /** Attestations are documents; nobody writes larger ones. Bytes. */
 const STATEMENT_MAX = 64 << 20;
+/** Looked at of one image. */
+const REFERRERS_MAX = 100;
 
 export interface ShownAttestation {
   /** Of the image that it speaks of. */
@@ -33,6 +37,8 @@ interface Reader {
   root(): Promise<{ readonly mediaType: string; readonly bytes: Uint8Array }>;
   manifest(descriptor: Descriptor): Promise<Uint8Array>;
   blob(descriptor: Descriptor): Promise<Uint8Array>;
+  /** What the registry knows to refer to a manifest. */
+  referrers?(digest: Digest): Promise<readonly Descriptor[]>;
 }
 
 /**
@@ -50,7 +56,8 @@ export async function showAttestations(name: string, options: HostOptions = {}):
     if (row !== undefined && store.hasBlob(row.digest)) {
       const read = async ({ digest }: { readonly digest: Digest }) => await store.readBlob(digest);
       const root = async () => ({ mediaType: row.mediaType, bytes: await read(row) });
-      return await readAttestations({ name, root, manifest: read, blob: read });
+      const shown = await readAttestations({ name, root, manifest: read, blob: read });
+      if (shown.length > 0 || store.readFact(`referrers ${full} ${row.digest}`) === undefined) return shown;
     }
   } finally {
     store.close();
@@ -65,6 +72,7 @@ export async function showAttestations(name: string, options: HostOptions = {}):
         return { mediaType: found.descriptor.mediaType, bytes: found.bytes };
       },
       manifest: async ({ digest }) => (await registry.fetchManifest(repository, digest)).bytes,
+      referrers: async (digest) => (await registry.referrers(repository, digest)).manifests,
       blob: async (descriptor) => await wholeBlob(registry.fetchBlob(repository, descriptor), name),
     });
   } finally {
@@ -76,27 +84,49 @@ async function readAttestations(reader: Reader): Promise<readonly ShownAttestati
   const { isAttestation, REFERENCE_DIGEST } = await loadAttest();
   const { bytes, mediaType } = await reader.root();
   const { kind } = parseDocument(bytes, mediaType, { name: reader.name });
-  if (kind === 'manifest') return [];
+  if (kind === 'manifest') {
+    const image = digestOf(bytes);
+    return await readReferrers(reader, { mediaType, digest: image, size: bytes.length });
+  }
   const { manifests }: Index = parseIndex(bytes, { name: reader.name });
   const shown: ShownAttestation[] = [];
   for (const descriptor of manifests.filter(isAttestation)) {
     const image = descriptor.annotations?.[REFERENCE_DIGEST] ?? '';
     const subject = manifests.find(({ digest }) => digest === image);
-    if (!isDigest(image) || subject === undefined) continue;
-    const platform = subject.platform === undefined ? '' : platformName(subject.platform);
-    const { layers } = parseManifest(await reader.manifest(descriptor), { name: `an attestation of ${reader.name}` });
-    for (const layer of layers) {
-      if (layer.mediaType !== 'application/vnd.in-toto+json') continue;
-      const statement = readStatement(await reader.blob(layer), reader.name);
-      const { predicateType } = statement;
-      shown.push({
-        platform,
-        image,
-        digest: layer.digest,
-        predicateType: typeof predicateType === 'string' ? predicateType : '',
-        statement,
-      });
-    }
+    if (isDigest(image) && subject !== undefined) shown.push(...(await readStatements(reader, descriptor, subject)));
+  }
+  for (const descriptor of manifests) {
+    if (!isAttestation(descriptor)) shown.push(...(await readReferrers(reader, descriptor)));
+  }
+  return shown;
+}
+
+/** What a registry lists for an image, as far as it is statements. */
+async function readReferrers(reader: Reader, subject: Descriptor): Promise<readonly ShownAttestation[]> {
+  const listed = (await reader.referrers?.(subject.digest)) ?? [];
+  const shown: ShownAttestation[] = [];
+  for (const descriptor of listed.slice(0, REFERRERS_MAX)) {
+    // Signatures and other artifacts refer to images, too.
+    if (descriptor.mediaType === MEDIA_TYPES.ociManifest)
+      shown.push(...(await readStatements(reader, descriptor, subject)));
+  }
+  return shown;
+}
+
+async function readStatements(
+  reader: Reader,
+  descriptor: Descriptor,
+  subject: Descriptor,
+): Promise<readonly ShownAttestation[]> {
+  const shown: ShownAttestation[] = [];
+  const platform = subject.platform === undefined ? '' : platformName(subject.platform);
+  const { layers } = parseManifest(await reader.manifest(descriptor), { name: `an attestation of ${reader.name}` });
+  for (const layer of layers) {
+    if (layer.mediaType !== 'application/vnd.in-toto+json') continue;
+    const statement = readStatement(await reader.blob(layer), reader.name);
+    const { predicateType } = statement;
+    const type = typeof predicateType === 'string' ? predicateType : '';
+    shown.push({ platform, image: subject.digest, digest: layer.digest, predicateType: type, statement });
   }
   return shown;
 }

@@ -1,4 +1,4 @@
-import type { LayerId, Snapshot } from '../../contracts/index.ts';
+import type { Snapshot } from '../../contracts/index.ts';
 import { digestOf, snapshotOf } from '../../image/index.ts';
 import { diffTrees } from './diff.ts';
 import { localBlob, saveFileLayer } from './file-layer.ts';
@@ -14,7 +14,7 @@ export async function squashLayers(snapshot: Snapshot, keep: number, deps: Layer
   const { store, sources } = deps;
   const below = layers.slice(0, keep);
   const fact = `squash ${digestOf([String(keep), ...layers.map(({ id }) => id)].join(' '))}`;
-  const known = store.readFact(fact) as LayerId | undefined;
+  const known = store.readFact(fact);
   if (known !== undefined && store.layer(known)?.hasTree === true && localBlob(store, known) !== undefined)
     return snapshotOf([...below, sources.storeLayer(known)]);
   const staged = await diffTrees(snapshotOf(below).files, files);

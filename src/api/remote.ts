@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseRemoteOutputs, withEpoch, type RemoteOutput } from '../buildkit/index.ts';
 import { BuildError, isDigest, type BuildEventSink, type RemoteResult } from '../contracts/index.ts';
+import { parseReference } from '../image/reference.ts';
 import { redactError, redactSecrets } from '../progress/index.ts';
 import { both } from './build-record.ts';
 import type { Builder } from './builders.ts';
@@ -47,6 +48,9 @@ async function buildRemote(
     cwd: cwdOf(options),
     annotations: options.annotations,
   });
+  // A name that is none is the user's slip, not something to ask a daemon.
+  for (const { attrs } of parsed)
+    for (const name of (attrs['name'] ?? '').split(',')) if (name !== '') parseReference(name);
   const outputs = options.buildArgs?.['SOURCE_DATE_EPOCH'] === undefined ? parsed : withEpoch(parsed);
   const platforms = options.platform === undefined ? undefined : parsePlatforms(options.platform);
   try {

@@ -6,6 +6,7 @@ import { busyboxLayout } from '../support/base-image.ts';
 import { Bench } from '../support/cli.ts';
 import { dockerdLacks, startDockerd, type Dockerd } from '../support/dockerd.ts';
 import { ENGINE_CASES, type EngineCase } from '../support/engine-cases.ts';
+import { MISTAKES } from '../support/mistakes.ts';
 import { imageContents } from '../support/image-content.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 
@@ -45,6 +46,7 @@ function contextOf({ dockerfile, files = {}, prepare }: EngineCase, name: string
   return context;
 }
 
+const PLATFORM = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`;
 const title = 'both engines give the same image';
 describe.skipIf(lacks !== undefined)(lacks === undefined ? title : `${title} (this machine lacks ${lacks})`, () => {
   it.each(ENGINE_CASES.map((engineCase, i) => [engineCase.name, engineCase, i] as const))(
@@ -61,7 +63,7 @@ describe.skipIf(lacks !== undefined)(lacks === undefined ? title : `${title} (th
             `case-${i}.Dockerfile`,
             '-o',
             `type=oci,tar=false,dest=${layout}`,
-            ...(engineCase.args ?? []),
+            ...(engineCase.args ?? []).map((word) => word.replaceAll('BENCH', bench.dir)),
             context,
           ],
           { env: { DOCKER_HOST: dockerd.host, ...engineCase.env } },
@@ -72,7 +74,24 @@ describe.skipIf(lacks !== undefined)(lacks === undefined ? title : `${title} (th
       const embedded = await build('embedded');
       const buildkit = await build('buildkit');
       expect(buildkit).toEqual(embedded);
-      expect(embedded).toHaveLength(1);
+      expect(embedded.map(({ platform }) => platform)).toEqual(engineCase.platforms ?? [PLATFORM]);
     },
   );
 });
+
+const mistakes = 'both engines say what is wrong';
+describe.skipIf(lacks !== undefined)(
+  lacks === undefined ? mistakes : `${mistakes} (this machine lacks ${lacks})`,
+  () => {
+    it.each(MISTAKES)('$name', async ({ name, files, args = [], code = 1, says }) => {
+      const context = bench.context(`mistake-${name.replaceAll(' ', '-')}`, files);
+      const busybox = `busybox=oci-layout://${join(bench.dir, 'busybox-layout')}:latest`;
+      const words = ['--builder', 'docker://', '--network', 'host', '--build-context', busybox];
+      const result = await bench.run(['build', ...words, ...args, context], { env: { DOCKER_HOST: dockerd.host } });
+      expect(result.code, result.stderr).toBe(code);
+      for (const text of says) expect(result.stderr).toMatch(text);
+      expect(result.stderr.match(/^error: /gm)).toHaveLength(1);
+      expect(result.stderr).not.toMatch(/\n\s+at .*\.[jt]s/);
+    });
+  },
+);

@@ -250,6 +250,7 @@ withDaemon('errors of a daemon', () => {
     ['a Dockerfile that cannot be', `FROM BASE\nNONSENSE\n`, [], 1, /unknown instruction/i],
     ['two archives on standard output', `FROM BASE\n`, ['-o', '-', '-o', 'type=oci'], 2, /standard output/],
     ['a destination that is a directory', `FROM BASE\n`, ['-o', 'type=oci,dest=/tmp'], 1, /\/tmp is a directory/],
+    ['layers that are not here', `FROM BASE\n`, ['--squash'], 1, /a BuildKit daemon does not squash images/],
     ['what only the embedded engine does', `FROM BASE\n`, ['--jobs', '2'], 1, /--jobs is not for a BuildKit daemon/],
   ] as const)('%s', async (name, dockerfile, words, code, message) => {
     const context = bench.context(`error ${name}`, {

@@ -58,9 +58,9 @@ describe('--squash', () => {
     expect(squashed.history.at(-1)).toMatchObject({ created_by: 'slipway build --squash=new' });
     expect(squashed.history.filter(({ empty_layer: empty }) => empty !== true)).toHaveLength(2);
     expect(squashed.history.map(({ created_by: by }) => by)).toContain('ENV A=b');
-    expect((await bench.run(['run', 'squashed', 'sh', '-c', 'cat /data/b /data/c; ls /data; ls /etc/group'])).stdout).toBe(
-      'kept1\nb\nc\n',
-    );
+    expect(
+      (await bench.run(['run', 'squashed', 'sh', '-c', 'cat /data/b /data/c; ls /data; ls /etc/group'])).stdout,
+    ).toBe('kept1\nb\nc\n');
     const again = await build(project(), '--squash');
     expect(again.layers).toEqual(squashed.layers);
     expect(again.stderr).toContain('CACHED');

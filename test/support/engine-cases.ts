@@ -10,6 +10,8 @@ export interface EngineCase {
   readonly prepare?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: this machine's. */
+  readonly platforms?: readonly string[];
 }
 
 export const ENGINE_CASES: readonly EngineCase[] = [
@@ -217,5 +219,82 @@ RUN echo "$TARGETARCH" > /arch`,
       "apo'strophe": '4',
       'back\\slash': '5',
     },
+  },
+  {
+    name: 'several platforms, without steps',
+    dockerfile: `FROM scratch AS all
+COPY common.txt /
+FROM all
+ARG TARGETARCH
+COPY --chmod=755 bin-$TARGETARCH /bin/app
+ENV ARCH=$TARGETARCH
+ENTRYPOINT ["/bin/app"]`,
+    files: { 'common.txt': 'c', 'bin-amd64': 'amd', 'bin-arm64': 'arm' },
+    args: ['--platform', 'linux/amd64,linux/arm64'],
+    platforms: ['linux/amd64', 'linux/arm64'],
+  },
+  {
+    name: 'contexts by name: directories, layouts, images',
+    dockerfile: `FROM BASE AS tool
+COPY --from=other x.txt /x
+COPY --from=more sub /sub
+RUN --mount=type=bind,from=base,target=/b ls /b/bin | head -n 3 > /tools
+FROM base
+COPY --from=tool /x /sub /tools /from/
+RUN echo on a layout > /made`,
+    files: { 'more/sub/y': 'y', 'other/x.txt': 'x' },
+    args: [
+      '--build-context',
+      'other=BENCH/context-of-names/other',
+      '--build-context',
+      'more=BENCH/context-of-names/more',
+      '--build-context',
+      'base=oci-layout://BENCH/busybox-layout:latest',
+    ],
+    prepare: 'rm -rf ../context-of-names; cp -r . ../context-of-names',
+  },
+  {
+    name: 'triggers of a base stage',
+    dockerfile: `FROM BASE AS parent
+ONBUILD COPY later.txt /later
+ONBUILD RUN cat /later > /seen
+ENV FROM_PARENT=1
+FROM parent
+RUN test "$FROM_PARENT" = 1 && cat /seen`,
+    files: { 'later.txt': 'later' },
+  },
+  {
+    name: 'modes and owners in every way of saying them',
+    dockerfile: `FROM BASE
+COPY --chmod=4751 tree /words/
+COPY --chown=1:app --chmod=0700 tree/ /numbers/
+ADD --chown=app:extra tree /names/
+WORKDIR /w
+USER app
+RUN touch /tmp/mine && mkdir -m 1777 /tmp/shared
+USER 5:6
+COPY tree/f .
+WORKDIR deeper`,
+    files: { 'tree/f': 'f', 'tree/d/g': 'g' },
+    prepare: 'chmod 600 tree/f; chmod 755 tree/d/g; ln -s ../f tree/d/up',
+  },
+  {
+    name: 'what runs without a network, and with hosts of its own',
+    dockerfile: `FROM BASE
+RUN --network=none ls /sys/class/net > /interfaces
+RUN grep extra.example /etc/hosts > /host
+RUN echo "$HTTP_PROXY" > /proxy
+RUN cat /etc/hosts /etc/resolv.conf > /dev/null; ls -la /etc/hosts > /dev/null`,
+    args: ['--add-host', 'extra.example:10.1.2.3', '--build-arg', 'HTTP_PROXY=http://proxy.example:3128'],
+  },
+  {
+    name: 'large files, sparse files and many of them',
+    dockerfile: `FROM BASE AS make
+RUN i=0; mkdir /many; while [ $i -lt 500 ]; do echo $i > /many/$i; i=$((i+1)); done; dd if=/dev/zero of=/sparse bs=1 count=1 seek=5000000 2>/dev/null
+FROM BASE
+COPY --from=make /many /many
+COPY --from=make /sparse /
+COPY big /`,
+    prepare: 'yes 0123456789abcdef | head -c 9000000 > big',
   },
 ];

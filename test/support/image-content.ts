@@ -11,6 +11,7 @@ export interface ImageContent {
   readonly config: Readonly<Record<string, unknown>>;
   readonly history: readonly string[];
   readonly platform: string;
+  readonly layers: number;
 }
 
 interface Descriptor {
@@ -42,11 +43,15 @@ export async function imageContents(layout: string): Promise<readonly ImageConte
     for (const layer of manifest.layers ?? []) await applyLayer(read(layer.digest), layer.mediaType, files);
     contents.push({
       files: Object.fromEntries([...files].sort(([a], [b]) => (a < b ? -1 : 1))),
-      config: config['config'] as Record<string, unknown>,
-      history: (config['history'] as { created_by?: string; empty_layer?: boolean }[]).map(
+      config: {
+        ...(config['config'] as Record<string, unknown>),
+        ...(typeof config['author'] === 'string' && { author: config['author'] }),
+      },
+      history: ((config['history'] ?? []) as { created_by?: string; empty_layer?: boolean }[]).map(
         ({ created_by: by = '', empty_layer: empty = false }) => `${empty ? 'empty' : 'layer'} ${by}`,
       ),
       platform: `${String(config['os'])}/${String(config['architecture'])}`,
+      layers: manifest.layers?.length ?? 0,
     });
   }
   return contents;
@@ -95,10 +100,16 @@ interface Entry {
   readonly size?: number;
   readonly devmajor?: number;
   readonly devminor?: number;
+  readonly pax?: unknown;
 }
 
+const XATTR = 'SCHILY.xattr.';
+
 function describe(header: Entry, digest: string): string {
-  const { type, mode = 0, uid = 0, gid = 0, linkname, mtime, size = 0, devmajor, devminor } = header;
+  const { type, mode = 0, uid = 0, gid = 0, linkname, mtime, size = 0, devmajor, devminor, pax } = header;
+  const xattrs = Object.entries((pax ?? {}) as Readonly<Record<string, string>>).filter(([key]) =>
+    key.startsWith(XATTR),
+  );
   const old = mtime !== undefined && Date.now() - mtime.getTime() > HOUR && type === 'file';
   return [
     type,
@@ -107,6 +118,7 @@ function describe(header: Entry, digest: string): string {
     ...(type === 'file' ? [`${size}`, digest] : []),
     ...(type === 'symlink' || type === 'link' ? [`-> ${linkname ?? ''}`] : []),
     ...(type === 'character-device' || type === 'block-device' ? [`${devmajor ?? 0},${devminor ?? 0}`] : []),
+    ...xattrs.map(([key, value]) => `${key.slice(XATTR.length)}=${Buffer.from(value).toString('hex')}`).sort(),
     ...(old ? [mtime.toISOString()] : []),
   ].join(' ');
 }

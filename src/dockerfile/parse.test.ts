@@ -269,7 +269,7 @@ describe('heredocs', () => {
     ['RUN a <<< b', []],
     ['RUN a <<', []],
     ['RUN ["a", "<<EOF"]', []],
-    ['COPY ["<<EOF", "/x"]', []],
+    ['COPY ["<<EOF", "/x"]', [{ name: 'EOF', content: '' }]],
     ["RUN echo it's <<EOF", []],
     ['CMD cat <<EOF', []],
     ['RUN echo $((1<<2))', []],

@@ -96,7 +96,7 @@ export function mainContext(options: Pick<FrontendOptions, 'context' | 'buildArg
     return gitSource(context.url, `[internal] load git source ${context.url}`, keepGitDir);
   }
   if (context.kind === 'http') {
-    const archive = httpSource(context.url, '[internal] load remote build context');
+    const archive = httpSource(context.url, '[internal] load remote build context', { 'http.filename': 'context' });
     if (context.isArchive !== true) return archive;
     return copied(archive, '/context', { isArchive: true, name: '[internal] extract remote build context' });
   }
@@ -187,8 +187,9 @@ function gitSource(text: string, name: string, keepGitDir: boolean): VertexInput
   return { vertex: source, index: 0 };
 }
 
-function httpSource(url: string, name: string): VertexInput {
-  const op = { kind: 'source', identifier: url, attrs: { 'http.filename': 'context' } } as const;
+/** One file, called as the URL is where the attributes do not say. */
+function httpSource(url: string, name: string, attrs: Readonly<Record<string, string>> = {}): VertexInput {
+  const op = { kind: 'source', identifier: url, attrs } as const;
   return { vertex: vertex(op, [], { metadata: { name } }), index: 0 };
 }
 

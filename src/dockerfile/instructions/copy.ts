@@ -52,8 +52,6 @@ function sharedFlags({ flags }: Statement): Pick<CopyInstruction, 'chown' | 'chm
 interface Words {
   readonly sources: readonly Word[];
   readonly destination: Word;
-  /** In JSON form `<<EOF` is a name like any other. */
-  readonly json: boolean;
 }
 
 function readWords(statement: Statement): Words {
@@ -71,12 +69,12 @@ function readWords(statement: Statement): Words {
       words.length === 1 ? `where should ${words[0]?.text ?? ''} go? write ${name} source destination` : undefined,
     );
   }
-  return { sources: words.slice(0, -1), destination, json: array.kind === 'array' };
+  return { sources: words.slice(0, -1), destination };
 }
 
 function readPaths(statement: Statement, words: Words): { sources: Sources; destination: Word } {
-  const { sources, destination, json } = words;
-  if (!json && heredocNamed(destination.text) !== undefined) {
+  const { sources, destination } = words;
+  if (heredocNamed(destination.text) !== undefined) {
     throw instructionError(
       statement,
       `${statement.name} cannot copy to a heredoc`,
@@ -86,8 +84,9 @@ function readPaths(statement: Statement, words: Words): { sources: Sources; dest
   }
   return {
     sources: sources.map((word) => {
-      const named = json ? undefined : heredocNamed(word.text);
+      const named = heredocNamed(word.text);
       if (named === undefined) return { kind: 'path', ...word };
+      // BuildKit has no body for such a word in JSON, but takes it for a heredoc all the same: of no lines.
       // Later ones win, as in BuildKit, when two have one name.
       const found = statement.heredocs.findLast((heredoc) => heredoc.name === named.name);
       const heredoc: Heredoc = found ?? { ...named, content: '', range: word.range };

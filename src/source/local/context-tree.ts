@@ -45,7 +45,7 @@ export interface ContextTreeOptions {
 
 /**
  * The user's directory as BuildKit's file transfer would show it (fsutil): owner 0:0, times and modes as they are,
- * sockets left out, what the ignore file excludes invisible. Nothing is looked at before it is asked for, and links are
+ * what the ignore file excludes invisible. Nothing is looked at before it is asked for, and links are
  * never followed.
  */
 export function createContextTree(options: ContextTreeOptions): ContextTree {
@@ -100,7 +100,6 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   }
 
   function isVisible(path: TreePath, stat: ExactStat, cache: StatCache): boolean {
-    if (stat.type === 'socket') return false;
     if (!matcher.matches(path)) return true;
     // An excluded directory is there if something in it is (fsutil filter.go: parents of kept files are sent).
     return stat.type === 'directory' && matcher.mayReinclude(path) && scan(path, cache, true).names.length > 0;
@@ -144,7 +143,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     const asOf = Date.now();
     let found;
     try {
-      found = readXattrs(hostOf(path), isKeptXattr);
+      found = readXattrs(hostOf(path), (name) => isKeptXattr(name) && name !== CAPABILITY);
     } catch (error) {
       throw contextError(error, hostOf(path));
     }
@@ -178,7 +177,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
         const excluded = matcher.matches(child);
         if (excluded && !matcher.mayReinclude(child)) continue;
         const stat = listed === undefined ? statOf(child) : listed.get(name);
-        if (stat === undefined || stat.type === 'socket') continue;
+        if (stat === undefined) continue;
         if (excluded && (stat.type !== 'directory' || scan(child, cache, true).names.length === 0)) continue;
         item = makeItem(child, stat, cache);
         // Directories are asked for again on the way to what they hold; files are found in their directory.
@@ -323,9 +322,14 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   };
 }
 
-/** Attributes that belong in an image; those of the host's security modules and file systems do not. */
+const CAPABILITY = 'security.capability';
+
+/**
+ * Attributes that belong in an image; those of the host's security modules and file systems do not. Of a directory on
+ * this machine, capabilities do not either: BuildKit's receiver gives the file its owner last, which takes them away.
+ */
 export function isKeptXattr(name: string): boolean {
-  return name.startsWith('user.') || name === 'security.capability';
+  return name.startsWith('user.') || name === CAPABILITY;
 }
 
 function linkKey(stat: ExactStat): string | undefined {

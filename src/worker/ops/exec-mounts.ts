@@ -52,8 +52,9 @@ export async function prepareExecMounts(
     for (const mount of op.mounts) {
       if (mount === rootMount) continue;
       const snapshot = await layersOf(mount);
-      // `/a/../m` must not make `/a`.
-      const made = execMount({ ...mount, dest: cleanPath(mount.dest) }, need(snapshot), vertex, deps, {
+      // `/a/../m` must not make `/a`; what is relative (BuildKit's front end leaves secrets so) is below the step's cwd.
+      const dest = cleanPath(mount.dest.startsWith('/') ? mount.dest : `${op.meta.cwd}/${mount.dest}`);
+      const made = execMount({ ...mount, dest }, need(snapshot), vertex, deps, {
         secretFiles,
         emptyFor,
       });

@@ -249,10 +249,12 @@ describe('hard links', () => {
 });
 
 describe('an archive cannot leave its destination', () => {
+  test.each(['../evil', 'a/../../evil', './../evil', '..'])('by the name %s', async (name) => {
+    await expect(add(await tar([{ name, content: 'x' }]))).rejects.toMatchObject({ code: 'hostile' });
+  });
+
   const root = { base: 'secret', evil: 'kept', 'etc/passwd': 'root' };
   const hostile: readonly (readonly [string, readonly Entry[], readonly string[]])[] = [
-    ['by its name', [{ name: '../evil', content: 'x' }], ['o/evil file 0644 0:0 1']],
-    ['by a name that goes in and out', [{ name: 'a/../../evil', content: 'x' }], ['o/evil file 0644 0:0 1']],
     [
       'by an absolute name',
       [{ name: '/etc/passwd', content: 'x' }],

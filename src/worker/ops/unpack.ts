@@ -59,6 +59,7 @@ export function unpackerFor(unpacking: Unpacking): Unpack {
 async function unpackEntry(unpacking: Unpacking, root: TreePath, { header, body }: TarEntry): Promise<void> {
   const { staged, making } = unpacking;
   const { type } = header;
+  if (leadsOut(header.name)) throw hostile(`an entry of the archive leads out of it: ${JSON.stringify(header.name)}`);
   const name = treePath(header.name);
   if (name === '') return;
   const path = await resolveInside(staged, root, name);
@@ -161,6 +162,17 @@ async function resolveInside(staged: StagedTree, root: TreePath, name: string): 
     } else resolved.push(part);
   }
   return joinPath(root, resolved.join('/'));
+}
+
+/** More `..` than names before them. BuildKit refuses these, too; a leading slash means the destination. */
+function leadsOut(name: string): boolean {
+  if (name.startsWith('/')) return false;
+  let depth = 0;
+  return name.split('/').some((part) => {
+    if (part === '..') depth--;
+    else if (part !== '' && part !== '.') depth++;
+    return depth < 0;
+  });
 }
 
 function hostile(message: string): BuildError {

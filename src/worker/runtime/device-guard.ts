@@ -73,6 +73,25 @@ function readGroups(): readonly Membership[] {
     });
 }
 
+/**
+ * The way out of the guard, for a step that may do all (`security.insecure`): a process that writes `0` to this file is
+ * where the executor was started, and opens what that could open.
+ *
+ * @param directory As for {@link guardDevices}, which has ended. The hierarchy stays mounted there.
+ * @returns Undefined where there is no guard to leave.
+ */
+export function wayOut(directory: string): string | undefined {
+  const groups = readGroups();
+  const v1 = groups.find(({ controllers }) => controllers.includes('devices'));
+  const group = v1 ?? groups.find(({ controllers }) => controllers.length === 0);
+  if (group === undefined) return undefined;
+  if (v1 === undefined) mountHierarchy(directory, 'cgroup2');
+  else mountHierarchy(directory, 'cgroup', 'devices');
+  const inside = `/${GROUP}`;
+  const path = group.path.endsWith(inside) ? group.path.slice(0, -inside.length) : group.path;
+  return `${directory}${path === '/' ? '' : path}/cgroup.procs`;
+}
+
 /** The hierarchy, mounted by ourselves: what is at /sys/fs/cgroup may be read-only, or missing. */
 function mountHierarchy(directory: string, type: string, data?: string): void {
   mount({ source: 'slipway', target: directory, type, flags: MS_NOSUID | MS_NODEV | MS_NOEXEC, data });

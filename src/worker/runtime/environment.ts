@@ -11,7 +11,7 @@ import { BuildError, type LayerId, type TreePath } from '../../contracts/index.t
 import { readImplicit } from '../snapshot/implicit.ts';
 import { findProgram, findRuntime, type Runtime } from '../host.ts';
 import { defaultSeccompProfile } from './seccomp.ts';
-import { guardDevices } from './device-guard.ts';
+import { guardDevices, wayOut } from './device-guard.ts';
 import { DEFAULT_HOSTNAME, type SpecInput } from './spec.ts';
 
 export interface StepEnvironment {
@@ -40,6 +40,8 @@ export interface StepEnvironment {
   later(work: () => void): void;
   /** Does now what was put off. */
   finish(): void;
+  /** The file to leave the device guard by; see `wayOut`. */
+  wayOut(): string | undefined;
   /** A name for the next step, unlike any other's on this machine: runc makes cgroups of it. */
   nextStep(): string;
 }
@@ -103,6 +105,7 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
       postponed.push(work);
     },
     finish,
+    wayOut: once(() => wayOut(`${directory}/cgroup`)),
     nextStep: () => `${name}-${++steps}`,
     implicitOf(id) {
       let known = implicit.get(id);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hostsText, resolvText } from './environment.ts';
 import { defaultSeccompProfile } from './seccomp.ts';
 import { ociSpec, type SpecInput } from './spec.ts';
-import { resolveUser } from './user.ts';
+import { resolveUser, withHome } from './user.ts';
 
 const input: SpecInput = {
   request: { args: ['x'], env: [], cwd: '', network: 'sandbox', security: 'sandbox' },
@@ -30,6 +30,7 @@ interface Spec {
   readonly linux: {
     readonly namespaces: readonly { readonly type: string }[];
     readonly maskedPaths?: readonly string[];
+    readonly devices?: readonly { readonly path: string }[];
   };
   readonly hooks?: unknown;
 }
@@ -66,6 +67,24 @@ describe('the runtime configuration', () => {
     expect(shut.mounts.find(({ destination }) => destination === '/dev')?.options).toContain('nodev');
     expect(shut.mounts.filter(({ source }) => source.startsWith('/dev/'))).toHaveLength(6);
     expect(shut.hooks).toMatchObject({ createContainer: [{ path: '/bin/sh' }] });
+  });
+
+  it('holds nothing back from an insecure step', () => {
+    const free = spec({ request: { ...input.request, security: 'insecure' }, guarded: false, nodevHook: '/bin/mount' });
+    const all = ['CAP_SYS_ADMIN'];
+    const capabilities = { bounding: all, effective: all, permitted: all, inheritable: all, ambient: all };
+    expect(free.process.capabilities).toEqual(capabilities);
+    expect(free.linux.maskedPaths).toBeUndefined();
+    expect(free.hooks).toBeUndefined();
+    const options = (path: string) => free.mounts.find(({ destination }) => destination === path)?.options;
+    expect(options('/sys')).toContain('rw');
+    expect(options('/sys/fs/cgroup')).toContain('rw');
+    expect(options('/dev')).not.toContain('nodev');
+    // Nodes want the right to make them.
+    expect(free.linux.devices).toBeUndefined();
+    const request = { ...input.request, security: 'insecure' as const };
+    const nodes = spec({ request, allCapabilities: ['CAP_MKNOD'] }).linux.devices?.map(({ path }) => path);
+    expect(nodes).toEqual(expect.arrayContaining(['/dev/fuse', '/dev/kvm', '/dev/net/tun', '/dev/loop0']));
   });
 
   it('has a profile for each architecture that Node runs on', () => {
@@ -107,6 +126,14 @@ describe('users', () => {
     ['1:3000000000', /in range/],
   ])('%j is an error', (user, message) => {
     expect(() => resolveUser(user, files)).toThrow(message);
+  });
+
+  it.each([
+    [['A=1'], 1000, ['A=1']],
+    [['A=1'], 99, ['A=1', 'HOME=/']],
+    [['HOME=/h'], 99, ['HOME=/h']],
+  ])('%j of user %i become %j', (env, uid, expected) => {
+    expect(withHome(env, uid, files)).toEqual(expected);
   });
 
   it('root needs no files', () => {

@@ -80,6 +80,21 @@ const READONLY_PATHS: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq',
 /** Device nodes of every container (runtime-spec config-linux.md, default devices). */
 const DEVICES: readonly string[] = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 
+/** Nodes that `security: insecure` has besides, made whether or not there is a driver (BuildKit: util/entitlements). */
+const INSECURE_DEVICES = [
+  ...(
+    [
+      ['/dev/kmsg', 1, 11],
+      ['/dev/cuse', 10, 203],
+      ['/dev/fuse', 10, 229],
+      ['/dev/kvm', 10, 232],
+      ['/dev/net/tun', 10, 200],
+      ['/dev/loop-control', 10, 237],
+    ] as const
+  ).map(([path, major, minor]) => ({ path, type: 'c', major, minor })),
+  ...Array.from({ length: 8 }, (_, i) => ({ path: `/dev/loop${i}`, type: 'b', major: 7, minor: i })),
+];
+
 /**
  * Without a device cgroup nothing of a step allows devices: /dev holds binds of the six harmless ones and is `nodev`
  * otherwise, as are the root and all mounts. `mknod` works, opening what it made does not: the same effect.
@@ -106,6 +121,9 @@ function systemMounts(request: SpecInput['request'], guarded: boolean): readonly
     { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...pseudo, 'mode=1777', `size=${size}`] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: pseudo },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...pseudo, insecure ? 'rw' : 'ro'] },
+    ...(insecure
+      ? [{ destination: '/sys/fs/cgroup', type: 'bind', source: '/sys/fs/cgroup', options: ['rbind', 'rw', ...pseudo] }]
+      : []),
     ...(shut ? DEVICES.map(deviceBind) : []),
   ];
 }
@@ -137,7 +155,13 @@ export function ociSpec(input: SpecInput): Readonly<Record<string, unknown>> {
       args: request.args,
       env: request.env,
       cwd: request.cwd === '' ? '/' : request.cwd,
-      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      capabilities: {
+        bounding: capabilities,
+        effective: capabilities,
+        permitted: capabilities,
+        // So that other users have them, too.
+        ...(insecure ? { inheritable: capabilities, ambient: capabilities } : {}),
+      },
       rlimits: rlimits(request.ulimits ?? [], input.hardLimits),
       noNewPrivileges: false,
     },
@@ -150,6 +174,7 @@ export function ociSpec(input: SpecInput): Readonly<Record<string, unknown>> {
       : {}),
     linux: {
       namespaces: namespaces.map((type) => ({ type })),
+      ...(insecure && capabilities.includes('CAP_MKNOD') ? { devices: INSECURE_DEVICES } : {}),
       ...(input.cgroupsPath === undefined ? {} : { cgroupsPath: input.cgroupsPath }),
       ...(insecure ? {} : { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
       ...(input.seccomp !== undefined && 'profile' in input.seccomp ? { seccomp: input.seccomp.profile } : {}),

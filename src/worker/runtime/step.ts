@@ -16,10 +16,10 @@ import { removeBundle, removeInSteps, removeWork } from './cleanup.ts';
 import { hostsText, type StepEnvironment } from './environment.ts';
 import { oomKills } from './oom.ts';
 import { ensureWorkingDirectory, isVirtual, readInRoot, withModeOf } from './root-files.ts';
-import { runContainer, type StepOutput } from './run.ts';
+import { runContainer, type RunOptions, type StepOutput } from './run.ts';
 import { captureSeccomp } from './seccomp-capture.ts';
 import { ociSpec, DEFAULT_HOSTNAME, type OciMount, type SpecInput } from './spec.ts';
-import { resolveUser, type RunUser } from './user.ts';
+import { resolveUser, withHome, type RunUser } from './user.ts';
 
 export interface StepIo extends StepOutput {
   readonly signal: AbortSignal;
@@ -114,10 +114,12 @@ async function withMounts(
   io: StepIo,
   { bundle, rootfs, root, context, guarded }: MountedRoot,
 ): Promise<ExecResult> {
-  const user = resolveUser(request.user, {
+  const files = {
     passwd: () => readInRoot(root, 'etc/passwd'),
     group: () => readInRoot(root, 'etc/group'),
-  });
+  };
+  const user = resolveUser(request.user, files);
+  const variables = withHome(request.env, user.uid, files);
   const own = await prepareMounts(request.mounts, context);
   try {
     // As BuildKit: a step's mounts come after these two, and may hide them; parents before what is in them.
@@ -132,9 +134,14 @@ async function withMounts(
     makeParentStubs(root, stubs);
     if (request.rootReadonly !== true) ensureWorkingDirectory(root, rootfs, request.cwd, user);
     const seccomp = request.security === 'insecure' ? undefined : env.seccomp();
-    writeSpec(env, request, { bundle, rootfs, mounts, user, seccomp, terminal: hasTerminal(io), guarded });
+    writeSpec(
+      env,
+      { ...request, env: variables },
+      { bundle, rootfs, mounts, user, seccomp, terminal: hasTerminal(io), guarded },
+    );
     const kills = oomKills();
-    const result = await runInRuntime(env, bundle, io, seccomp);
+    const wayOut = guarded && request.security === 'insecure' ? env.wayOut() : undefined;
+    const result = await runInRuntime(env, bundle, { ...io, wayOut }, seccomp);
     root.forget();
     removeStubs(root, stubs);
     const oomKilled = result.signal === 'SIGKILL' && oomKills() > kills;
@@ -152,7 +159,7 @@ function hasTerminal({ terminal }: StepIo): boolean {
 async function runInRuntime(
   env: StepEnvironment,
   bundle: string,
-  io: StepIo,
+  io: StepIo & Pick<RunOptions, 'wayOut'>,
   seccomp: SpecInput['seccomp'],
 ): Promise<ExecResult> {
   const runtime = env.runtime();

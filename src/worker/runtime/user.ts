@@ -52,6 +52,15 @@ export function resolveUser(user: string, files: UserFiles): RunUser {
   return withGroups(found.uid, found.gid, supplementary);
 }
 
+/**
+ * The step's variables. A user whom passwd does not know is at home in the root, as runc has it; of who is known, every
+ * runtime finds the home itself.
+ */
+export function withHome(env: readonly string[], uid: number, files: Pick<UserFiles, 'passwd'>): readonly string[] {
+  if (env.some((pair) => pair.startsWith('HOME=')) || findUser(files.passwd() ?? '', '', uid) !== undefined) return env;
+  return [...env, 'HOME=/'];
+}
+
 function withGroups(uid: number, gid: number, supplementary: readonly number[]): RunUser {
   return { uid, gid, additionalGids: [...new Set([gid, ...supplementary])] };
 }

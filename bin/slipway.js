@@ -38,6 +38,8 @@ const script = new vm.Script(source, {
   importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
 const require = (name) => process.getBuiltinModule('node:module').createRequire(file)(name);
+// For src/sys/young-generation.ts.
+globalThis[Symbol.for('slipway.process')] = true;
 const { main } = script.runInThisContext()(require, new URL('../dist/cli.cjs', import.meta.url).href);
 const didCommand = await main(process.argv.slice(2));
 if (didCommand && codePath !== undefined) keepCode(codePath);

@@ -3,6 +3,7 @@ import { BuildError } from '../contracts/index.ts';
 import type { BuildErrorInit, Digest, Tree } from '../contracts/index.ts';
 import { decodeTree } from '../store/index.ts';
 import { entryUrl } from '../sys/entry.ts';
+import { boundYoungGeneration } from '../sys/young-generation.ts';
 import { decompress } from './decompress.ts';
 import { readLayer } from './layer-tree.ts';
 
@@ -64,6 +65,7 @@ async function readOnThread(
   compressed: AsyncIterable<Uint8Array>,
   { name, signal }: ReadBlobOptions,
 ): Promise<ReadBlob> {
+  boundYoungGeneration();
   const { Worker } = await import('node:worker_threads');
   const thread = new Worker(entryUrl(import.meta.url, './read-layer-thread.ts'), { trackUnmanagedFds: false });
   const post = (message: ToReadThread, transfer: readonly ArrayBuffer[] = []): void =>

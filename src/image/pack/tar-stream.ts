@@ -2,6 +2,7 @@
 import { BuildError } from '../../contracts/index.ts';
 import type { Digest } from '../../contracts/index.ts';
 import { entryUrl } from '../../sys/entry.ts';
+import { boundYoungGeneration } from '../../sys/young-generation.ts';
 import { BLOCK_SIZE } from '../compress.ts';
 import { TarAssembler } from './assemble.ts';
 import type { FromPackThread, ToPackThread } from './messages.ts';
@@ -57,6 +58,7 @@ export function streamOnThread(pieces: Iterable<PlanPiece>): TarStream {
   let send: ((message: ToPackThread, transfer: readonly ArrayBuffer[]) => void) | undefined;
 
   async function* blocks(): AsyncGenerator<Uint8Array> {
+    boundYoungGeneration();
     const { Worker } = await import('node:worker_threads');
     const worker = new Worker(entryUrl(import.meta.url, './pack-thread.ts'));
     const plan = pieces[Symbol.iterator]();

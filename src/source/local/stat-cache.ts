@@ -58,6 +58,14 @@ const COARSE_TICK = 2500;
 /** A record that no build has used in so many writes is dropped. */
 const GENERATIONS_KEPT = 16;
 
+const PREFIX = 'sha256:';
+const text = Buffer.from(PREFIX.padEnd(71));
+/** Two hex digits of each byte. */
+const HEX = Uint16Array.from({ length: 256 }, (_, byte) => {
+  const digits = byte.toString(16).padStart(2, '0');
+  return digits.charCodeAt(0) | (digits.charCodeAt(1) << 8);
+});
+
 /** @param bytes What {@link StatCache.encode} made; undefined or damaged = empty. */
 export function createStatCache(bytes?: Uint8Array): StatCache {
   const loaded = bytes === undefined ? undefined : readRecords(bytes);
@@ -155,7 +163,9 @@ export function createStatCache(bytes?: Uint8Array): StatCache {
     digest(record) {
       if ((flagsOf(record) & HASHED) === 0) return undefined;
       const at = record * RECORD + DIGEST;
-      return `sha256:${Buffer.from(buffer, at, 32).toString('hex')}`;
+      // One string of its own: joined from two it would take twice the memory, 100,000 times.
+      for (let i = 0; i < 32; i++) text.writeUInt16LE(HEX[u8[at + i] ?? 0] ?? 0, PREFIX.length + i * 2);
+      return text.toString('latin1') as Digest;
     },
     setDigest(record, digest, asOf) {
       u8.set(digest, record * RECORD + DIGEST);

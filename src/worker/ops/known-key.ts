@@ -9,6 +9,7 @@ import type { Vertex } from '../../llb/index.ts';
 import { hasWildcard } from '../../pattern/index.ts';
 import { isContextSnapshot } from '../../source/index.ts';
 import type { Store } from '../../store/index.ts';
+import { boundYoungGeneration } from '../../sys/young-generation.ts';
 import { KEY_VERSION, contentMounts, readsNames } from './content-key.ts';
 import { cleanPath, treePath } from './path.ts';
 
@@ -28,6 +29,7 @@ export async function knownContentKey(
   const begun = Date.now();
   const look = await input.files.look(path);
   if (look === undefined || look.entries < ENTRIES_MIN) return make();
+  boundYoungGeneration();
   // The vertex says which context, under which patterns, and what is done with it.
   const name = `context-key ${hash('sha256', `${KEY_VERSION} ${vertex.digest} ${index} ${input.files.directory}`)}`;
   const state = look.state();

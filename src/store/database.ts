@@ -3,6 +3,7 @@
  * owners still see them, and go to disk together: after half a second, before a lock is released (so that whoever
  * waited for it finds them), at `sync` and at `close`. A crash loses at most the last batch, which is cache.
  */
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { BuildError } from '../contracts/index.ts';
 import { MIGRATIONS, SCHEMA_VERSION } from './schema.ts';
@@ -192,7 +193,7 @@ export function openDatabase(path: string, root: string): Database {
   }
 
   try {
-    guard(() => ensureSchema(db, transaction, root));
+    guard(() => ensureSchema(db, transaction, path, root));
   } catch (error) {
     db.close();
     throw error;
@@ -244,11 +245,12 @@ export function openDatabase(path: string, root: string): Database {
 const NEXT_SEQ = `UPDATE meta SET value = value + 1 WHERE key = 'seq' RETURNING value`;
 const TOUCH_SEQ = `UPDATE meta SET value = value WHERE key = 'seq'`;
 
-function ensureSchema(db: DatabaseSync, transaction: <T>(body: () => T) => T, root: string): void {
+function ensureSchema(db: DatabaseSync, transaction: <T>(body: () => T) => T, path: string, root: string): void {
   const version = (): number => Number(db.prepare('PRAGMA user_version').get()?.['user_version']);
   const found = version();
   if (found === SCHEMA_VERSION) return;
-  if (found > SCHEMA_VERSION) throw newerVersion(root);
+  if (found > SCHEMA_VERSION) throw newerVersion(root, `tables of version ${found}`, SCHEMA_VERSION);
+  if (found > 0) keepCopy(db, `${path}.v${found}`);
   db.exec('PRAGMA journal_mode=WAL');
   transaction(() => {
     for (const step of MIGRATIONS.slice(version())) db.exec(step);
@@ -256,11 +258,25 @@ function ensureSchema(db: DatabaseSync, transaction: <T>(body: () => T) => T, ro
   });
 }
 
-/** The state directory was written by a newer slipway. */
-export function newerVersion(root: string): BuildError {
+/** The database as it was before its tables are changed: whoever has to go back to an older slipway can. */
+function keepCopy(db: DatabaseSync, path: string): void {
+  if (existsSync(path)) return;
+  const temporary = `${path}.${process.pid}`;
+  rmSync(temporary, { force: true });
+  db.prepare('VACUUM INTO ?').run(temporary);
+  renameSync(temporary, path);
+}
+
+/**
+ * The state directory was written by a newer slipway.
+ *
+ * @param found What it has.
+ * @param known The newest version of that which this slipway can use.
+ */
+export function newerVersion(root: string, found: string, known: number): BuildError {
   return new BuildError({
     code: 'store',
-    message: `the state directory ${root} was written by a newer version of slipway`,
+    message: `the state directory ${root} was written by a newer version of slipway: it has ${found}, this one knows ${known}`,
     hint: 'use that version, or another state directory (SLIPWAY_ROOT)',
   });
 }

@@ -1,4 +1,14 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { relative } from 'node:path';
 import { BuildError } from '../contracts/index.ts';
 import { asBuildError, errnoOf } from '../sys/errno.ts';
 import { closeLockFile, openLockFile, waitFlock } from '../sys/flock.ts';
@@ -171,14 +181,14 @@ async function ensureDirectory(layout: StoreLayout): Promise<void> {
     await makeDirectory(layout);
     version = readVersion(layout);
   }
-  if (version === undefined || !/^[0-9]+$/.test(version)) {
+  if (version === undefined || !/^[1-9][0-9]*$/.test(version)) {
     throw new BuildError({
       code: 'store',
       message: `${layout.version} does not hold the version of a state directory`,
       hint: 'choose a directory of slipway, a new one or an empty one with SLIPWAY_ROOT',
     });
   }
-  if (Number(version) > FORMAT) throw newerVersion(layout.root);
+  if (Number(version) > FORMAT) throw newerVersion(layout.root, `format ${version}`, FORMAT);
   try {
     accessSync(layout.root, constants.W_OK);
   } catch (error) {
@@ -199,6 +209,7 @@ function readVersion(layout: StoreLayout): string | undefined {
 async function makeDirectory(layout: StoreLayout): Promise<void> {
   try {
     mkdirSync(layout.root, { recursive: true, mode: 0o700 });
+    refuseForeign(layout);
     mkdirSync(layout.locks, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw unusable(layout, error);
@@ -225,6 +236,24 @@ async function makeDirectory(layout: StoreLayout): Promise<void> {
   } finally {
     closeLockFile(fd);
   }
+}
+
+/** What a file system of its own may have, and what an earlier try left that did not come to the version. */
+const HARMLESS: ReadonlySet<string> = new Set(['lost+found', 'code', 'version.new']);
+
+/** A directory that is somebody else's: nothing may be made in it, as much of what is in it would be removed later. */
+function refuseForeign(layout: StoreLayout): void {
+  const own = [layout.blobs, layout.files, layout.layers, layout.caches, layout.statCaches, layout.temp, layout.locks];
+  const ours = new Set([...own, layout.database].map((path) => relative(layout.root, path).split('/')[0]));
+  const foreign = readdirSync(layout.root).find(
+    (name) => !ours.has(name) && !HARMLESS.has(name) && !/^db\.sqlite-(wal|shm|journal)$/.test(name),
+  );
+  if (foreign === undefined) return;
+  throw new BuildError({
+    code: 'store',
+    message: `${layout.root} is no state directory of slipway: it has no file version, but ${foreign}`,
+    hint: 'choose a directory of slipway, a new one or an empty one with SLIPWAY_ROOT',
+  });
 }
 
 function unusable(layout: StoreLayout, error: unknown): BuildError {

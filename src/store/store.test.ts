@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Digest, Tree } from '../contracts/index.ts';
+import { MIGRATIONS } from './schema.ts';
 import { defaultRoot, openStore, storeLayout, type CacheRecord, type Store } from './index.ts';
 
 let root = '';
@@ -429,12 +430,21 @@ describe('a state directory that cannot be used', () => {
   });
 
   test.each([
-    ['newer', () => writeFileSync(join(root, 'version'), '99\n'), /newer version/],
+    ['newer', () => writeFileSync(join(root, 'version'), '99\n'), /newer version.* format 99, this one knows 1$/],
+    ['of a version that never was', () => writeFileSync(join(root, 'version'), '0\n'), /does not hold the version/],
+    [
+      "somebody else's",
+      () => {
+        rmSync(join(root, 'version'));
+        writeFileSync(join(root, 'thesis.tex'), '');
+      },
+      /no state directory of slipway: .* thesis\.tex$/,
+    ],
     ['strange', () => writeFileSync(join(root, 'version'), 'hello'), /does not hold the version/],
     [
       'with a newer database',
       () => new DatabaseSync(join(root, 'db.sqlite')).exec('PRAGMA user_version=99'),
-      /newer version/,
+      /newer version.* tables of version 99, this one knows \d+$/,
     ],
     [
       'with a damaged database',
@@ -448,6 +458,28 @@ describe('a state directory that cannot be used', () => {
       message: expect.stringMatching(message) as string,
       hint: expect.any(String) as string,
     });
+  });
+
+  test('that is only half made is made whole', async () => {
+    rmSync(join(root, 'version'));
+    (await openStore({ root })).close();
+    expect(readFileSync(join(root, 'version'), 'utf8')).toBe('1\n');
+  });
+
+  test('an older database is kept beside the new one', async () => {
+    const path = join(root, 'db.sqlite');
+    for (const name of readdirSync(root)) if (name.startsWith('db.sqlite')) rmSync(join(root, name));
+    const old = new DatabaseSync(path);
+    old.exec(`PRAGMA journal_mode=WAL; ${MIGRATIONS[0] ?? ''}; PRAGMA user_version=1`);
+    old.exec("INSERT INTO fact VALUES ('kept', 'value')");
+    old.close();
+    const opened = await openStore({ root });
+    expect(opened.readFact('kept')).toBe('value');
+    opened.close();
+    const copy = new DatabaseSync(`${path}.v1`);
+    expect(copy.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
+    expect(copy.prepare('SELECT * FROM fact').all()).toEqual([{ key: 'kept', value: 'value' }]);
+    copy.close();
   });
 
   test('with a database damaged inside', async () => {

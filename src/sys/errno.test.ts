@@ -36,4 +36,11 @@ test('errors of node:fs are converted, ours pass', () => {
   expect(errnoOf(converted)).toBe('ENOENT');
   expect(asBuildError(converted)).toBe(converted);
   expect(asBuildError(new TypeError('x'), 'pack')).toMatchObject({ code: 'internal', message: 'pack: x' });
+  const copying = Object.assign(new Error('ENOSPC: no space left on device'), {
+    code: 'ENOSPC',
+    syscall: 'copyfile',
+    path: '/a',
+    dest: '/b',
+  });
+  expect(asBuildError(copying).message).toBe('no space left on device (ENOSPC, copyfile): /a -> /b');
 });

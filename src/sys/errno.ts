@@ -62,7 +62,10 @@ export function asBuildError(error: unknown, doing?: string): BuildError {
   if (error instanceof BuildError) return error;
   if (error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error) {
     const { code, syscall } = error;
-    const path = 'path' in error && typeof error.path === 'string' ? error.path : undefined;
+    const from = 'path' in error && typeof error.path === 'string' ? error.path : undefined;
+    // Of a copy or a renaming: the place that was written to is more often the one at fault.
+    const to = 'dest' in error && typeof error.dest === 'string' ? error.dest : undefined;
+    const path = to === undefined ? from : `${from ?? ''} -> ${to}`;
     const text = /^[A-Z0-9]+: ([^,]*)/.exec(error.message)?.[1] ?? error.message;
     return buildErrorOf(code, text, typeof syscall === 'string' ? syscall : 'system call', path ?? doing, error);
   }

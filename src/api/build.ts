@@ -115,34 +115,48 @@ async function carryOut(
     maxParallelRuns: options.maxParallelRuns,
     treesOnly: destinations.length === 0 && !cache.writes,
   };
-  const solved = await cache.solve(
-    async () => await solveAll(engine, frontends, solveOptions),
-    destinations.some(({ type }) => type !== 'image' && type !== 'cacheonly'),
-  );
-  const inlined = await Promise.all(solved.map(async (result) => await cache.inline(result)));
+  const needsBytes = destinations.some(({ type }) => type !== 'image' && type !== 'cacheonly');
+  const epochs = boundingEpochs(frontends, destinations);
   const attestor = await attestations?.attestor(read.inputs);
-  const made = await Promise.all(
-    solved.map(async ({ snapshot }, i) => {
-      const config: Readonly<Record<string, unknown>> = { ...frontends[i]?.config, ...inlined[i] };
-      const plain = { snapshot, config };
-      if (options.squash === undefined || destinations.length === 0) return plain;
-      return await (await import('./squash.ts')).squashImage(options.squash, plain, session);
-    }),
-  );
-  const inputs = solved.flatMap((result, i): readonly ExportInput[] => {
-    const [frontend, platform, image] = [frontends[i], platforms[i], made[i]];
-    if (frontend === undefined || platform === undefined || image === undefined) return [];
-    const attest = attestor?.(frontend, result);
-    return [{ ...image, platform, sourceDateEpoch: frontend.sourceDateEpoch, attest }];
+  const { solved, image } = await cache.despiteCaches(async () => {
+    const results = await solveAll(engine, frontends, solveOptions);
+    if (needsBytes) await cache.fetch(results);
+    const inlined = await Promise.all(results.map(async (result, i) => await cache.inline(result, epochs[i])));
+    const made = await Promise.all(
+      results.map(async ({ snapshot }, i) => {
+        const config: Readonly<Record<string, unknown>> = { ...frontends[i]?.config, ...inlined[i] };
+        const plain = { snapshot, config };
+        if (options.squash === undefined || destinations.length === 0) return plain;
+        return await (await import('./squash.ts')).squashImage(options.squash, plain, session);
+      }),
+    );
+    const inputs = results.flatMap((result, i): readonly ExportInput[] => {
+      const [frontend, platform, one] = [frontends[i], platforms[i], made[i]];
+      if (frontend === undefined || platform === undefined || one === undefined) return [];
+      const attest = attestor?.(frontend, result);
+      return [{ ...one, platform, sourceDateEpoch: frontend.sourceDateEpoch, attest }];
+    });
+    return { solved: results, image: await exportAll(exporters, inputs, { events, signal }) };
   });
-  const image = await exportAll(exporters, inputs, { events, signal });
   await session.mounts.save();
-  await cache.write(solved, image === undefined ? [] : repositoriesOf(image.names));
+  await cache.write(solved, epochs, image === undefined ? [] : repositoriesOf(image.names));
   const stages = await allStageWeights(frontends, solved, platforms, store);
   await tell(options, image, stages);
   if (options.verifyCache === undefined) return { image, stages };
   const { verifyBuild } = await import('./verify.ts');
   return { image, stages, verified: await verifyBuild(options.verifyCache, recorder, frontends, session) };
+}
+
+/** SOURCE_DATE_EPOCH of each platform, where every destination is an image that has its times bounded by it. */
+function boundingEpochs(
+  frontends: readonly FrontendResult[],
+  destinations: readonly OutputSpec[],
+): readonly (number | undefined)[] {
+  const isPlain = destinations.every((spec) => {
+    if (!('rewriteTimestamp' in spec)) return false;
+    return spec.rewriteTimestamp && spec.sourceDateEpoch === undefined;
+  });
+  return frontends.map(({ sourceDateEpoch }) => (isPlain ? sourceDateEpoch : undefined));
 }
 
 /** For one platform: a graph is printed to be read or sent. */

@@ -30,20 +30,30 @@ export interface BuildCache {
   /** Whether somebody wants the bytes of the result for a cache. */
   readonly writes: boolean;
   /**
-   * Solves, and again without them when layers of caches turn out to be damaged or gone: a cache never fails a build.
-   *
-   * @param needsBytes Whether the bytes of the result are wanted here.
+   * Does the work of a build, and again without them when layers of caches turn out to be damaged or gone: a cache never
+   * fails a build.
    */
-  solve(solve: () => Promise<readonly SolveResult[]>, needsBytes: boolean): Promise<readonly SolveResult[]>;
-  /** Fields for the config of an image that carries its own cache; empty when nobody asked. */
-  inline(solved: SolveResult): Promise<Readonly<Record<string, unknown>>>;
+  despiteCaches<T>(work: () => Promise<T>): Promise<T>;
+  /** Brings the bytes of a result here, before anything is written of it that cannot be written twice. */
+  fetch(solved: readonly SolveResult[]): Promise<void>;
+  /**
+   * Fields for the config of an image that carries its own cache; empty when nobody asked.
+   *
+   * @param epoch That bounds the times of the image's layers.
+   */
+  inline(solved: SolveResult, epoch: number | undefined): Promise<Readonly<Record<string, unknown>>>;
   /**
    * Writes the caches, after the result has gone to its destinations.
    *
+   * @param epochs Those that bound the times of the layers of images, parallel to `solved`.
    * @param pushed Repositories that the result went to.
    * @throws BuildError only for a cache that is insisted upon.
    */
-  write(solved: readonly SolveResult[], pushed: readonly string[]): Promise<readonly Descriptor[]>;
+  write(
+    solved: readonly SolveResult[],
+    epochs: readonly (number | undefined)[],
+    pushed: readonly string[],
+  ): Promise<readonly Descriptor[]>;
 }
 
 /** @throws BuildError when a cache that is insisted upon cannot be read. */
@@ -87,13 +97,11 @@ export async function openCache(
   return {
     remote: from.length === 0 ? undefined : imports,
     writes: targets.length > 0,
-    async solve(solve, needsBytes) {
+    async despiteCaches(work) {
       for (;;) {
         const broken = sources.brokenLayers;
         try {
-          const solved = await solve();
-          if (needsBytes) for (const { snapshot } of solved) await fetchRemote(snapshot, store);
-          return solved;
+          return await work();
         } catch (error) {
           if (!(error instanceof BuildError) || signal.aborted || sources.brokenLayers === broken) throw error;
           const message = `a layer from a cache cannot be used, its step runs instead: ${error.message}`;
@@ -101,15 +109,20 @@ export async function openCache(
         }
       }
     },
-    async inline(solved) {
+    async fetch(solved) {
+      for (const { snapshot } of solved) await fetchRemote(snapshot, store);
+    },
+    async inline(solved, epoch) {
       if (!inlined) return {};
       const { inlineCache } = await loadCacheExport();
-      return inlineCache({ records: await solved.records(), result: solved.snapshot }, store);
+      return inlineCache({ records: await solved.records(), result: solved.snapshot, epoch }, store);
     },
-    async write(solved, pushed) {
+    async write(solved, epochs, pushed) {
       if (targets.length === 0) return [];
       const builds: CachedBuild[] = [];
-      for (const one of solved) builds.push({ records: await one.records(), result: one.snapshot });
+      for (const [i, one] of solved.entries()) {
+        builds.push({ records: await one.records(), result: one.snapshot, epoch: epochs[i] });
+      }
       const written: Descriptor[] = [];
       for (const target of targets) {
         const descriptor = await writeTo(target, builds, pushed);

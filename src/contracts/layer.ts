@@ -32,6 +32,11 @@ export interface Layer {
    * Undefined when it was never packed: `image/` packs it then.
    */
   blob(): Promise<LayerBlob | undefined>;
+  /**
+   * The same layer with no time later than `epoch` (SOURCE_DATE_EPOCH, seconds), where that is known without reading the
+   * layer; it may be the layer itself. Undefined: `image/` makes it when it packs.
+   */
+  bounded?(epoch: number): Layer | undefined;
 }
 
 /**

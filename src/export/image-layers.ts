@@ -51,13 +51,14 @@ export async function imageLayers(
 
   async function make(layer: Layer, epoch: number | undefined): Promise<ImageLayer> {
     const row = store.layer(layer.id);
-    const came = foreignBlob(row);
     const isOurs = row === undefined || !isBaseLayer(row, store);
     // One of ours that a cache brought is as bound by the epoch as one that was made here.
     const mayClamp = isOurs && epoch !== undefined && attributes.rewriteTimestamp;
-    const blob = came === undefined || mayClamp || mustRepack(came, attributes) ? await pack(layer, epoch) : came;
+    const as = mayClamp ? boundedElsewhere(layer, epoch, store) : layer;
+    const came = as === undefined ? undefined : foreignBlob(store.layer(as.id));
+    const blob = came === undefined || mustRepack(came, attributes) ? await pack(layer, epoch) : came;
     return {
-      layer,
+      layer: as ?? layer,
       blob,
       descriptor: layerDescriptor(blob, attributes.ociMediaTypes),
       repositories: came?.repositories ?? [],
@@ -77,6 +78,13 @@ export async function imageLayers(
     progress.done();
     return blob;
   }
+}
+
+/** What a cache says the bounded layer is, so that nobody needs to read the layer; what is at hand we bound ourselves. */
+function boundedElsewhere(layer: Layer, epoch: number, store: Store): Layer | undefined {
+  const row = store.layer(layer.id);
+  if (row === undefined || row.hasDir || row.blobs.some(({ local }) => local)) return undefined;
+  return layer.bounded?.(epoch);
 }
 
 /** The blob that a layer came with, one at hand before others; undefined for layers that we made. */

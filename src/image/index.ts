@@ -14,6 +14,7 @@
 export { CACHE_CONFIG, decodeCacheConfig, encodeCacheConfig } from './cache/cache-config.ts';
 export { INLINE_CACHE, decodeInlineCache, encodeInlineCache } from './cache/inline-cache.ts';
 export type * from './cache/types.ts';
+export { boundedLayer, noteBoundedLayer } from './bounded-layer.ts';
 export * from './chain-id.ts';
 export * from './documents.ts';
 export { DEFAULT_LEVELS, LEVEL_MAX, compress, compressorName, layerMediaType } from './compress.ts';

@@ -1,6 +1,14 @@
 import { BuildError, isDigest } from '../contracts/index.ts';
 import type { BuildEvent, Digest, Layer, LayerId, SourceLocation, WorkContext } from '../contracts/index.ts';
-import { chainId, digestOf, isBaseLayer, referenceToString, snapshotOf } from '../image/index.ts';
+import {
+  boundedLayer,
+  chainId,
+  digestOf,
+  isBaseLayer,
+  noteBoundedLayer,
+  referenceToString,
+  snapshotOf,
+} from '../image/index.ts';
 import type { GitDeps } from './git/source.ts';
 import type { Download, HttpDeps } from './http.ts';
 import { createStoreLayer } from './layer.ts';
@@ -47,6 +55,7 @@ export function createSources(options: SourcesOptions): Sources {
   /** By layer of a cache: whether its bytes can still be had. */
   const reachable = new Map<LayerId, Promise<boolean>>();
   let brokenLayers = 0;
+  const broken = new Set<LayerId>();
 
   const layerDeps: LayerDeps = {
     store,
@@ -58,6 +67,7 @@ export function createSources(options: SourcesOptions): Sources {
       const row = store.layer(id);
       if (row === undefined || isBaseLayer(row, store)) return;
       reachable.set(id, Promise.resolve(false));
+      broken.add(id);
       brokenLayers++;
     },
     progress(id, digest, size) {
@@ -66,10 +76,17 @@ export function createSources(options: SourcesOptions): Sources {
     },
   };
 
+  /** One that turned out to be damaged is made again from the layer itself. */
+  function boundedOf(id: LayerId, epoch: number): Layer | undefined {
+    const bounded = boundedLayer(id, epoch, store);
+    const isUsable = bounded !== undefined && !broken.has(bounded) && store.layer(bounded) !== undefined;
+    return isUsable ? storeLayer(bounded) : undefined;
+  }
+
   function storeLayer(id: LayerId): Layer {
     let layer = layers.get(id);
     if (layer === undefined) {
-      layer = createStoreLayer(id, layerDeps);
+      layer = { ...createStoreLayer(id, layerDeps), bounded: (epoch) => boundedOf(id, epoch) };
       layers.set(id, layer);
     }
     return layer;
@@ -261,12 +278,21 @@ export function createSources(options: SourcesOptions): Sources {
       return storeLayer(id);
     },
 
-    async cachedLayer({ diffId, blob, created }, origin) {
+    async cachedLayer({ diffId, blob, created, bounded }, origin) {
       const base = created === undefined ? await imageLayer(diffId) : undefined;
       if (base !== undefined || blob === undefined) return base;
       const id = cachedLayerRow(diffId, blob, created, origin, { store });
       // The manifest that was read just now holds it.
       if (!reachable.has(id)) reachable.set(id, Promise.resolve(true));
+      if (bounded !== undefined && created !== undefined) {
+        const { epoch, as } = bounded;
+        noteBoundedLayer(
+          id,
+          epoch,
+          as === undefined ? id : cachedLayerRow(as.diffId, as.blob, created, origin, { store }),
+          store,
+        );
+      }
       return id;
     },
 

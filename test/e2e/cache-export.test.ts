@@ -92,6 +92,43 @@ it('finds everything in a registry cache on an empty machine: manifests and reco
   expect(await digestOf(`${proxy.host}/team/app:cache-again`)).toBe(await digestOf(cache));
 });
 
+it.each(['registry', 'inline'])('does so with SOURCE_DATE_EPOCH too: %s', async (type) => {
+  // Everything is later than this, so that all of the image's own layers are others than those of the steps.
+  const env = ['--build-arg', 'SOURCE_DATE_EPOCH=1000000000'];
+  const context = bench.context(`epoch-${type}`, files());
+  const image = `${proxy.host}/epoch/${type}`;
+  const cache = type === 'inline' ? `${image}:1` : `${image}:cache`;
+  const to = type === 'inline' ? 'type=inline' : `type=registry,ref=${cache},mode=max`;
+  const first = await machine().build('-t', `${image}:1`, '--push', ...env, '--cache-to', to, context);
+  expect(first, first.stderr).toMatchObject({ code: 0 });
+
+  proxy.reset();
+  const second = machine();
+  const found = await second.build('-t', `${image}:2`, '--push', ...env, '--cache-from', cache, context);
+  expect(found, found.stderr).toMatchObject({ code: 0 });
+  expect(ran(found.stderr)).toEqual([]);
+  // Of blobs, two configs: that of the base, and that of the cache or of the image that has it inside.
+  expect(proxy.requests.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/'))).toHaveLength(2);
+  // Without a cache of its own inside, the image is the same; with one, its layers are.
+  if (type === 'registry') expect(await digestOf(`${image}:2`)).toBe(await digestOf(`${image}:1`));
+  else expect(await layersOf(`${image}:2`)).toEqual(await layersOf(`${image}:1`));
+  expect((await second.run('run', `${image}:2`, 'cat', '/b.txt', '/c.txt')).stdout).toBe('a\nc\n');
+
+  // Another epoch bounds other times: that needs the layers.
+  const other = await machine().build(
+    '-t',
+    `${image}:3`,
+    '--push',
+    '--build-arg',
+    'SOURCE_DATE_EPOCH=900000000',
+    '--cache-from',
+    cache,
+    context,
+  );
+  expect(other, other.stderr).toMatchObject({ code: 0 });
+  expect(await layersOf(`${image}:3`)).not.toEqual(await layersOf(`${image}:1`));
+});
+
 it('runs what changed, and fetches the layers that this needs', async () => {
   const cache = `${proxy.host}/team/changed:cache`;
   const context = bench.context('unchanged', files());
@@ -322,6 +359,34 @@ it.each(['oci', 'local'])('runs a step whose layer in the cache is not what it s
   if (type === 'local') expect(readFileSync(join(out, 'b.txt'), 'utf8')).toBe('a\n');
 });
 
+it('runs the step whose layer is damaged, also when that is found while the image is pushed elsewhere', async () => {
+  const other = await startRegistry(join(bench.dir, 'other-registry'));
+  try {
+    for (const epoch of [[], ['--build-arg', 'SOURCE_DATE_EPOCH=1000000000']]) {
+      const directory = join(bench.dir, `damaged-push-${epoch.length}`);
+      const context = bench.context('damaged-push', files());
+      const to = `type=local,dest=${directory},mode=max`;
+      await machine().build('-t', 'x', ...epoch, '--cache-to', to, context);
+      const blobs = join(directory, 'blobs/sha256');
+      for (const name of readdirSync(blobs)) {
+        const data = readFileSync(join(blobs, name));
+        if (data[0] === 0x1f) writeFileSync(join(blobs, name), data.fill(0, data.length - 9));
+      }
+      const image = `${other.host}/damaged:${epoch.length}`;
+      const from = `type=local,src=${directory}`;
+      const result = await machine().build('-t', image, '--push', ...epoch, '--cache-from', from, context);
+      expect(result, result.stderr).toMatchObject({ code: 0 });
+      expect(result.stderr).toContain('a layer from a cache cannot be used, its step runs instead');
+      const pulled = bench.context('damaged-pull', { Dockerfile: `FROM ${image}\nRUN cat /b.txt /c.txt > /both\n` });
+      const user = machine();
+      expect(await user.build('-t', 'pulled', pulled)).toMatchObject({ code: 0 });
+      expect((await user.run('run', 'pulled', 'cat', '/both')).stdout).toBe('a\nc\n');
+    }
+  } finally {
+    await other.stop();
+  }
+});
+
 it('tells nobody what a step was', async () => {
   const directory = join(bench.dir, 'discreet-cache');
   const context = bench.context('discreet', { Dockerfile: 'FROM busybox\nARG TOKEN\nRUN true $TOKEN\n' });
@@ -330,6 +395,14 @@ it('tells nobody what a step was', async () => {
     expect(readFileSync(join(directory, 'blobs/sha256', name)).includes('hunter2')).toBe(false);
   }
 });
+
+async function layersOf(ref: string): Promise<readonly string[]> {
+  const [, host = '', repository = '', tag = ''] = /^([^/]+)\/(.*):(.*)$/.exec(ref) ?? [];
+  const answer = await fetch(`http://${host}/v2/${repository}/manifests/${tag}`, {
+    headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
+  });
+  return ((await answer.json()) as { layers: { digest: string }[] }).layers.map(({ digest }) => digest);
+}
 
 async function digestOf(ref: string): Promise<string | null> {
   const [, host = '', repository = '', tag = ''] = /^([^/]+)\/(.*):(.*)$/.exec(ref) ?? [];

@@ -1,7 +1,7 @@
 import { BuildError } from '../../contracts/index.ts';
 import type { ExportContext, Layer, LayerBlob, LayerId, SolvedRecord } from '../../contracts/index.ts';
-import { compressionOf, isBaseLayer, layerTime, packLayer } from '../../image/index.ts';
-import type { PortableCache, PortableLayer, PortableRecord } from '../../image/index.ts';
+import { boundedLayer, compressionOf, isBaseLayer, layerTime, packLayer } from '../../image/index.ts';
+import type { PortableBlob, PortableCache, PortableLayer, PortableRecord } from '../../image/index.ts';
 import type { LayerRow, Store } from '../../store/index.ts';
 import { reportProgress } from '../progress-report.ts';
 import { portableInputs, selectRecords } from './select-records.ts';
@@ -42,25 +42,42 @@ export async function collectCache(
   const records = new Map<string, PortableRecord>();
   let left = 0;
 
-  async function indexOf(layer: Layer): Promise<number | undefined> {
+  async function indexOf(layer: Layer, epoch: number | undefined): Promise<number | undefined> {
     if (indices.has(layer.id)) return indices.get(layer.id);
-    const made = await portable(layer);
+    const made = await portable(layer, epoch);
     const index = made === undefined ? undefined : layers.push(made) - 1;
     indices.set(layer.id, index);
     return index;
   }
 
-  async function portable(layer: Layer): Promise<PortableLayer | undefined> {
+  async function portable(layer: Layer, epoch: number | undefined): Promise<PortableLayer | undefined> {
     const row = store.layer(layer.id);
     if (row !== undefined && isBaseLayer(row, store)) {
       return row.diffId === undefined ? undefined : { diffId: row.diffId, blob: undefined, created: undefined };
     }
     const blob = known(row, form) ?? (await packed(layer));
     if (blob === undefined) return undefined;
-    const { mediaType, digest, size, diffId } = blob;
-    const repositories = row?.blobs.find((item) => item.digest === digest)?.repositories ?? [];
+    const bounded = epoch === undefined ? undefined : boundedBy(layer, epoch);
+    return { diffId: blob.diffId, blob: held(layer, blob), created: layerTime(layer.id, store), bounded };
+  }
+
+  /** As an image that was exported has it; nothing is packed for it. */
+  function boundedBy(layer: Layer, epoch: number): PortableLayer['bounded'] {
+    const id = boundedLayer(layer.id, epoch, store);
+    if (id === undefined) return undefined;
+    if (id === layer.id) return { epoch, as: undefined };
+    const blob = known(store.layer(id), form);
+    // One that was made in this build has been packed here.
+    const as = layer.bounded?.(epoch) ?? (blob !== undefined && store.hasBlob(blob.digest) ? layer : undefined);
+    if (blob === undefined || as === undefined) return undefined;
+    return { epoch, as: { diffId: blob.diffId, blob: held(as, blob, id) } };
+  }
+
+  function held(layer: Layer, blob: LayerBlob, id: LayerId = layer.id): PortableBlob {
+    const { mediaType, digest, size } = blob;
+    const repositories = store.layer(id)?.blobs.find((item) => item.digest === digest)?.repositories ?? [];
     if (!blobs.has(digest)) blobs.set(digest, { layer, blob, repositories });
-    return { diffId, blob: { mediaType, digest, size }, created: layerTime(layer.id, store) };
+    return { mediaType, digest, size };
   }
 
   async function packed(layer: Layer): Promise<LayerBlob | undefined> {
@@ -81,7 +98,7 @@ export async function collectCache(
     }
   }
 
-  async function add(record: SolvedRecord): Promise<void> {
+  async function add(record: SolvedRecord, epoch: number | undefined): Promise<void> {
     if (records.has(record.key)) return;
     if (blobs.size >= BLOBS_MAX) {
       left++;
@@ -91,7 +108,7 @@ export async function collectCache(
     for (const { layers: chain } of record.snapshots) {
       const output: number[] = [];
       for (const layer of chain) {
-        const index = await indexOf(layer);
+        const index = await indexOf(layer, epoch);
         if (index === undefined) return;
         output.push(index);
       }
@@ -101,7 +118,7 @@ export async function collectCache(
     records.set(key, { key, lookup, definition, created, outputs, inputs: portableInputs(record) });
   }
 
-  for (const build of builds) for (const record of selectRecords(build, form.mode)) await add(record);
+  for (const build of builds) for (const record of selectRecords(build, form.mode)) await add(record, build.epoch);
   return { cache: { layers, records: [...records.values()] }, blobs: [...blobs.values()], left };
 }
 

@@ -19,5 +19,5 @@ export function inlineCache(build: CachedBuild, store: Store): Readonly<Record<s
       const layers = record.snapshots[0]?.layers.length ?? 0;
       return { key, lookup, definition, created: made, inputs: portableInputs(record), layers };
     });
-  return { [INLINE_CACHE]: encodeInlineCache(records, created) };
+  return { [INLINE_CACHE]: encodeInlineCache(records, created, build.epoch) };
 }

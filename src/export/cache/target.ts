@@ -48,4 +48,6 @@ export interface InlineCache {
 export interface CachedBuild {
   readonly records: readonly SolvedRecord[];
   readonly result: Snapshot;
+  /** SOURCE_DATE_EPOCH of the images that were made of it, seconds. */
+  readonly epoch?: number | undefined;
 }

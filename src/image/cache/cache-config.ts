@@ -14,12 +14,13 @@ import {
   CHAIN_MAX,
   OUTPUTS_MAX,
   RECORDS_MAX,
+  decodeEpoch,
   decodeFields,
   decodeIndex,
   decodeTime,
   encodeFields,
 } from './record-fields.ts';
-import type { PortableCache, PortableLayer, PortableRecord } from './types.ts';
+import type { BoundedLayer, PortableBlob, PortableCache, PortableLayer, PortableRecord } from './types.ts';
 
 /** Media type of the config. */
 export const CACHE_CONFIG = 'application/vnd.buildkit.cacheconfig.v0';
@@ -59,7 +60,7 @@ export function encodeCacheConfig({ layers, records }: PortableCache): Uint8Arra
 
 function encodeLayer(layer: PortableLayer | undefined, parent: number): object {
   if (layer === undefined) throw new RangeError('no such layer');
-  const { diffId, blob, created } = layer;
+  const { diffId, blob, created, bounded } = layer;
   return compact({
     blob: blob?.digest,
     parent,
@@ -69,6 +70,15 @@ function encodeLayer(layer: PortableLayer | undefined, parent: number): object {
       size: blob?.size,
       createdAt: created === undefined ? undefined : new Date(created).toISOString(),
     }),
+    slipway:
+      bounded === undefined
+        ? undefined
+        : compact({
+            epoch: bounded.epoch,
+            blob: bounded.as?.blob.digest,
+            mediaType: bounded.as?.blob.mediaType,
+            diffID: bounded.as?.diffId,
+          }),
   });
 }
 
@@ -141,9 +151,35 @@ function decodeLayer(
   const diffId = json.digest(annotations['diffID'], `${at}.annotations.diffID`);
   const created = decodeTime(json, annotations['createdAt'], `${at}.annotations.createdAt`);
   if (object['blob'] === undefined) return { diffId, blob: undefined, created };
-  const digest = json.digest(object['blob'], `${at}.blob`);
+  const blob = decodeBlob(json, object['blob'], annotations['mediaType'], at, held);
+  return { diffId, created, blob, bounded: decodeBounded(json, object['slipway'], `${at}.slipway`, held) };
+}
+
+function decodeBounded(
+  json: JsonReader,
+  value: unknown,
+  at: string,
+  held: ReadonlyMap<string, Descriptor>,
+): BoundedLayer | undefined {
+  if (value === undefined) return undefined;
+  const object = json.object(value, at);
+  const epoch = decodeEpoch(json, object['epoch'], `${at}.epoch`);
+  if (epoch === undefined) return undefined;
+  if (object['blob'] === undefined) return { epoch, as: undefined };
+  const diffId = json.digest(object['diffID'], `${at}.diffID`);
+  return { epoch, as: { diffId, blob: decodeBlob(json, object['blob'], object['mediaType'], at, held) } };
+}
+
+function decodeBlob(
+  json: JsonReader,
+  value: unknown,
+  mediaType: unknown,
+  at: string,
+  held: ReadonlyMap<string, Descriptor>,
+): PortableBlob {
+  const digest = json.digest(value, `${at}.blob`);
   const descriptor = held.get(digest);
   if (descriptor === undefined) throw json.fail(`names ${digest}, which its manifest does not hold`);
-  const mediaType = json.optionalString(annotations['mediaType'], `${at}.annotations.mediaType`);
-  return { diffId, created, blob: { mediaType: mediaType ?? descriptor.mediaType, digest, size: descriptor.size } };
+  const type = json.optionalString(mediaType, `mediaType in ${at}`);
+  return { mediaType: type ?? descriptor.mediaType, digest, size: descriptor.size };
 }

@@ -15,7 +15,12 @@ const cache: PortableCache = {
   layers: [
     { diffId: digest('base'), blob: undefined, created: undefined },
     { diffId: digest('a'), blob: blob('a.gz'), created: Date.UTC(2024, 0, 1) },
-    { diffId: digest('b'), blob: blob('b.gz'), created: Date.UTC(2024, 0, 2) },
+    {
+      diffId: digest('b'),
+      blob: blob('b.gz'),
+      created: Date.UTC(2024, 0, 2),
+      bounded: { epoch: 1_700_000_000, as: { diffId: digest('b bounded'), blob: blob('b-bounded.gz') } },
+    },
   ],
   records: [
     {
@@ -36,7 +41,7 @@ const cache: PortableCache = {
     },
   ],
 };
-const held = [blob('a.gz'), blob('b.gz')];
+const held = [blob('a.gz'), blob('b.gz'), blob('b-bounded.gz')];
 
 /** Records with their layers by diff ID, as indices may differ. */
 function byDiffId({ layers, records }: PortableCache) {
@@ -65,6 +70,7 @@ test('has the shape of a cache of BuildKit', () => {
       blob: digest('b.gz'),
       parent: 1,
       annotations: { mediaType: gzip, diffID: digest('b'), size: 4, createdAt: '2024-01-02T00:00:00.000Z' },
+      slipway: { epoch: 1_700_000_000, blob: digest('b-bounded.gz'), mediaType: gzip, diffID: digest('b bounded') },
     },
     expect.objectContaining({ blob: digest('b.gz'), parent: -1 }),
   ]);
@@ -86,13 +92,19 @@ function changed(change: (document: Hostile) => void): Uint8Array {
   return Buffer.from(JSON.stringify(document));
 }
 interface Hostile {
-  layers: { blob?: unknown; parent?: unknown; annotations: Record<string, unknown> }[];
+  layers: { blob?: unknown; parent?: unknown; annotations: Record<string, unknown>; slipway?: unknown }[];
   records: { slipway: Record<string, unknown> }[];
   slipway: Record<string, unknown>;
 }
 
 test.each<[string, (document: Hostile) => void, RegExp]>([
   ['a blob that its manifest does not hold', ({ layers }) => (at(layers, 1).blob = digest('foreign')), /does not hold/],
+  [
+    'a bounded blob that its manifest does not hold',
+    ({ layers }) => (at(layers, 2).slipway = { epoch: 1, blob: digest('foreign'), diffID: digest('x') }),
+    /does not hold/,
+  ],
+  ['an epoch that is none', ({ layers }) => (at(layers, 2).slipway = { epoch: 'now' }), /epoch/],
   ['a digest that is none', ({ layers }) => (at(layers, 1).blob = '../../etc/passwd'), /sha256/],
   ['a diff ID that is none', ({ layers }) => (at(layers, 1).annotations['diffID'] = 'sha256:1'), /diffID/],
   ['a ring of parents', ({ layers }) => (at(layers, 0).parent = 1), /points nowhere/],
@@ -126,6 +138,7 @@ const inline = encodeInlineCache(
   cache.records.slice(0, 1).map((record) => ({ ...record, layers: 2 })),
   [undefined, Date.UTC(2024, 0, 1)],
 );
+const inlineBounded = { ...inline, epoch: 1_700_000_000 };
 const image = { rootfs: { type: 'layers', diff_ids: [digest('base'), digest('a')] }, [INLINE_CACHE]: inline };
 const layers = [blob('base.gz'), blob('a.gz')];
 
@@ -138,6 +151,15 @@ test('comes back out of the config of an image', () => {
     ],
     records: [{ ...cache.records[0], outputs: [[0, 1]] }],
   });
+});
+
+test('says that its layers are bounded', () => {
+  const decoded = decodeInlineCache(
+    Buffer.from(JSON.stringify({ ...image, [INLINE_CACHE]: inlineBounded })),
+    layers,
+    subject,
+  );
+  expect(decoded?.layers[1]?.bounded).toEqual({ epoch: 1_700_000_000, as: undefined });
 });
 
 test('an image without a cache has none', () => {

@@ -6,7 +6,15 @@ import { CONFIG_SIZE_MAX } from '../documents.ts';
 import { JsonReader } from '../json.ts';
 import type { Subject } from '../json.ts';
 import type { Descriptor } from '../types.ts';
-import { CACHE_VERSION, CHAIN_MAX, RECORDS_MAX, decodeFields, decodeTime, encodeFields } from './record-fields.ts';
+import {
+  CACHE_VERSION,
+  CHAIN_MAX,
+  RECORDS_MAX,
+  decodeEpoch,
+  decodeFields,
+  decodeTime,
+  encodeFields,
+} from './record-fields.ts';
 import type { PortableCache, PortableLayer, PortableRecord } from './types.ts';
 
 /** Field of the image config, beside BuildKit's `moby.buildkit.cache.v0`. */
@@ -17,13 +25,16 @@ export const INLINE_CACHE = 'slipway.cache.v1';
  *
  * @param records Whose outputs count layers of the image from the bottom.
  * @param created Of each layer of the image, milliseconds; undefined for those of its base.
+ * @param epoch Seconds: no layer but those of the base has a later time.
  */
 export function encodeInlineCache(
   records: readonly (Omit<PortableRecord, 'outputs'> & { readonly layers: number })[],
   created: readonly (number | undefined)[],
+  epoch?: number,
 ): Readonly<Record<string, unknown>> {
   return {
     version: CACHE_VERSION,
+    ...(epoch !== undefined && { epoch }),
     created: created.map((time) => (time === undefined ? '' : new Date(time).toISOString())),
     records: records.map((record) => ({
       ...encodeFields({ ...record, outputs: [] }),
@@ -57,9 +68,11 @@ export function decodeInlineCache(
   if (diffIds.length !== blobs.length || times.length !== blobs.length) {
     throw json.fail('names another number of layers than its manifest');
   }
+  const epoch = decodeEpoch(json, cache['epoch'], 'epoch');
+  const bounded = epoch === undefined ? undefined : { epoch, as: undefined };
   const layers = blobs.map(({ mediaType, digest, size }, i): PortableLayer => {
     const created = times[i] === '' ? undefined : decodeTime(json, times[i], `created[${i}]`);
-    return { diffId: json.digest(diffIds[i], 'diff_ids'), blob: { mediaType, digest, size }, created };
+    return { diffId: json.digest(diffIds[i], 'diff_ids'), blob: { mediaType, digest, size }, created, bounded };
   });
   const records = json.array(cache['records'], 'records', RECORDS_MAX).map((item, i): PortableRecord => {
     const at = `${INLINE_CACHE}.records[${i}]`;

@@ -57,6 +57,11 @@ export function decodeTime(json: JsonReader, value: unknown, at: string): number
   return time;
 }
 
+/** SOURCE_DATE_EPOCH, seconds. */
+export function decodeEpoch(json: JsonReader, value: unknown, at: string): number | undefined {
+  return value === undefined ? undefined : json.size(value, at);
+}
+
 /** An index into a list. */
 export function decodeIndex(json: JsonReader, value: unknown, below: number, at: string): number {
   const index = json.integer(value, at) ?? 0;

@@ -11,6 +11,16 @@ export interface PortableLayer {
   readonly blob: PortableBlob | undefined;
   /** Milliseconds; undefined for a layer that came with a base image. */
   readonly created: number | undefined;
+  /** The layer as it is in an image that was exported with SOURCE_DATE_EPOCH. */
+  readonly bounded?: BoundedLayer | undefined;
+}
+
+/** A layer without times later than `epoch`. */
+export interface BoundedLayer {
+  /** Seconds. */
+  readonly epoch: number;
+  /** Undefined where the layer itself has no later time. */
+  readonly as: { readonly diffId: Digest; readonly blob: PortableBlob } | undefined;
 }
 
 export interface PortableBlob {

@@ -6,6 +6,7 @@ import { asBuildError } from '../../sys/errno.ts';
 import { DEFAULT_LEVELS, compress, compressorName, layerMediaType } from '../compress.ts';
 import type { Compression, CompressionType } from '../compress.ts';
 import { decompress } from '../decompress.ts';
+import { boundedLayer, noteBoundedLayer } from '../bounded-layer.ts';
 import { isBaseLayer } from '../own-layer.ts';
 import type { PackOptions } from './options.ts';
 import { isLaterThan } from './plan.ts';
@@ -32,8 +33,15 @@ async function packPlainly(layer: Layer, store: Store, options: PlainOptions): P
   const { epoch } = options;
   const row = store.layer(layer.id);
   if (epoch === undefined || (row !== undefined && isBaseLayer(row, store))) return packAsIs(layer, store, options);
+  const known = boundedLayer(layer.id, epoch, store);
+  if (known === layer.id) return packAsIs(layer, store, options);
+  const found = known === undefined ? undefined : findBlob(store, known, options);
+  if (found !== undefined) return found;
   const tree = await layer.tree();
-  if (!isLaterThan(tree, epoch)) return packAsIs(layer, store, options);
+  if (!isLaterThan(tree, epoch)) {
+    noteBoundedLayer(layer.id, epoch, layer.id, store);
+    return packAsIs(layer, store, options);
+  }
   return packClamped(layer, tree, store, { ...options, epoch });
 }
 
@@ -48,20 +56,15 @@ async function packAsIs(layer: Layer, store: Store, options: PlainOptions): Prom
   return pack(layer, await layer.tree(), layer.id, store, options);
 }
 
-/** Other times make another tar, so another layer; it is found again by the id of the first and the epoch. */
 async function packClamped(
   layer: Layer,
   tree: Tree,
   store: Store,
   options: PlainOptions & { readonly epoch: number },
 ): Promise<LayerBlob> {
-  const key = `image/clamped ${layer.id} ${options.epoch}`;
-  const id = store.readFact(key);
-  const known = id === undefined ? undefined : findBlob(store, id, options);
-  if (known !== undefined) return known;
   const clamped = store.newLayer();
   const blob = await pack(layer, tree, clamped, store, options);
-  store.writeFact(key, store.findLayer({ diffId: blob.diffId }) ?? clamped);
+  noteBoundedLayer(layer.id, options.epoch, store.findLayer({ diffId: blob.diffId }) ?? clamped, store);
   return blob;
 }
 

@@ -118,15 +118,22 @@ async function carryOut(
   const needsBytes = destinations.some(({ type }) => type !== 'image' && type !== 'cacheonly');
   const epochs = boundingEpochs(frontends, destinations);
   const attestor = await attestations?.attestor(read.inputs);
+  const isSquashed = options.squash !== undefined && destinations.length > 0;
+  if (isSquashed && cacheWords.to.some(({ type }) => type === 'inline')) {
+    const hint = 'give the cache a place of its own, as type=registry';
+    events({ type: 'warning', message: 'no cache is put into a squashed image: its steps have no layers there', hint });
+  }
   const { solved, image } = await cache.despiteCaches(async () => {
     const results = await solveAll(engine, frontends, solveOptions);
     if (needsBytes) await cache.fetch(results);
-    const inlined = await Promise.all(results.map(async (result, i) => await cache.inline(result, epochs[i])));
+    const inlined = isSquashed
+      ? []
+      : await Promise.all(results.map(async (result, i) => await cache.inline(result, epochs[i])));
     const made = await Promise.all(
       results.map(async ({ snapshot }, i) => {
         const config: Readonly<Record<string, unknown>> = { ...frontends[i]?.config, ...inlined[i] };
         const plain = { snapshot, config };
-        if (options.squash === undefined || destinations.length === 0) return plain;
+        if (options.squash === undefined || !isSquashed) return plain;
         return await (await import('./squash.ts')).squashImage(options.squash, plain, session);
       }),
     );

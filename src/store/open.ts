@@ -238,12 +238,21 @@ async function makeDirectory(layout: StoreLayout): Promise<void> {
   }
 }
 
-/** What a file system of its own may have, and what an earlier try left that did not come to the version. */
-const HARMLESS: ReadonlySet<string> = new Set(['lost+found', 'code', 'version.new']);
+/** What a file system of its own may have, and what another process makes at this moment. */
+const HARMLESS: ReadonlySet<string> = new Set(['lost+found', 'code', 'version', 'version.new']);
 
 /** A directory that is somebody else's: nothing may be made in it, as much of what is in it would be removed later. */
 function refuseForeign(layout: StoreLayout): void {
-  const own = [layout.blobs, layout.files, layout.layers, layout.caches, layout.statCaches, layout.temp, layout.locks];
+  const own = [
+    layout.blobs,
+    layout.files,
+    layout.suspectFiles,
+    layout.layers,
+    layout.caches,
+    layout.statCaches,
+    layout.temp,
+    layout.locks,
+  ];
   const ours = new Set([...own, layout.database].map((path) => relative(layout.root, path).split('/')[0]));
   const foreign = readdirSync(layout.root).find(
     (name) => !ours.has(name) && !HARMLESS.has(name) && !/^db\.sqlite-(wal|shm|journal)$/.test(name),

@@ -165,7 +165,7 @@ RUN cat /uuid /shared > /both && sleep 0.5
         }),
       ),
     );
-    for (const result of results) expect(result).toMatchObject({ code: 0 });
+    for (const result of results) expect(result, result.stderr).toMatchObject({ code: 0 });
     const made = await Promise.all(
       contexts.map(async (_, i) => (await bench.run(['run', `eight-${i}`, 'cat', '/result'], { env })).stdout),
     );

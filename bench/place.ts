@@ -27,12 +27,12 @@ export async function openPlace(options: {
     await runCommands(tool.build(request));
   };
   /** Undefined when every tool can have the image, else what went wrong. */
-  const lacks = async (image: string): Promise<unknown> => {
+  const lacks = async (image: string): Promise<Error | undefined> => {
     const context = writeFiles(join(dir, 'probe'), { Dockerfile: `FROM ${image}\nLABEL probe=1\n` });
     const request: BuildRequest = { context, output: { kind: 'none' } };
     return Promise.all(tools.map((tool) => run(tool, request))).then(
       () => undefined,
-      (error: unknown) => error,
+      (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
     );
   };
   const close = async (): Promise<void> => {
@@ -42,6 +42,10 @@ export async function openPlace(options: {
   const baseImage = process.env['BENCH_BASE_IMAGE'] ?? 'alpine:latest';
   const goImage = process.env['BENCH_GO_IMAGE'] ?? 'golang:latest';
   const failure = await lacks(baseImage);
+  const goFailure = await lacks(goImage);
+  if (goFailure !== undefined) {
+    process.stderr.write(`${goImage} cannot be had, W1 is measured without: ${goFailure.message}\n`);
+  }
   if (failure !== undefined) {
     await close();
     throw new Error(`${baseImage} cannot be had; BENCH_BASE_IMAGE names another`, { cause: failure });
@@ -50,7 +54,7 @@ export async function openPlace(options: {
     dir,
     registry: registry.host,
     baseImage,
-    goImage: (await lacks(goImage)) === undefined ? goImage : undefined,
+    goImage: goFailure === undefined ? goImage : undefined,
     tools,
     small: options.small,
     emptyRegistry: () => registry.empty(),

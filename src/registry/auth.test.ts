@@ -159,7 +159,7 @@ describe('tokens', () => {
     expect(await failure(registry.fetchManifest(`${front.host}/library/small`, 'latest'))).toMatchObject({
       code: 'auth',
       detail: ['UNAUTHORIZED: incorrect username or password'],
-      hint: expect.stringContaining('docker login') as string,
+      hint: expect.stringContaining('slipway login') as string,
     });
   });
 

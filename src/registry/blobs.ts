@@ -5,7 +5,7 @@ import type { BlobWriter, Store } from '../store/index.ts';
 import type { Client, ClientResponse } from './client.ts';
 import type { Endpoint } from './endpoints.ts';
 import { cancelled, digestMismatch, failureError } from './errors.ts';
-import { isTransientFailure, sleep, waitBefore } from './retry.ts';
+import { TOO_SLOW, failureCode, isTransientFailure, sleep, waitBefore } from './retry.ts';
 import type { CallOptions } from './types.ts';
 
 type Wanted = Pick<Descriptor, 'digest' | 'size'>;
@@ -88,7 +88,7 @@ export async function* downloadBlob(
         failure = error instanceof BuildError ? error : failureError(`blob ${wanted.digest}`, endpoint.host, error);
         // `send` has had its own tries; a cut in the middle of the body is ours.
         if (error instanceof BuildError || !isTransientFailure(error)) break;
-        if (received > before) tries = 0;
+        if (received > before && failureCode(error) !== TOO_SLOW) tries = 0;
         if (++tries > client.limits.retries) break;
         await sleep(waitBefore(tries - 1, client.limits), options.signal).catch(() => {
           throw cancelled(options.signal);

@@ -1,10 +1,19 @@
 import { BuildError } from '../contracts/index.ts';
 import { createAuthorizer } from './auth.ts';
 import type { Authorization, AuthorizedHeader } from './auth.ts';
+import { configFiles } from './credentials.ts';
 import type { FindCredentials } from './credentials.ts';
 import type { Endpoint, Scheme } from './endpoints.ts';
 import { isLoopback } from './endpoints.ts';
-import { answerError, cancelled, errorLines, failureError, hostile, printable } from './errors.ts';
+import {
+  answerError,
+  cancelled,
+  errorLines,
+  failureError,
+  hostile,
+  isCertificateFailure,
+  printable,
+} from './errors.ts';
 import { isTransientFailure, isTransientStatus, sleep, waitBefore } from './retry.ts';
 import { createTransport, readBody } from './transport.ts';
 import type { Env, RequestBody, WireRequest, WireResponse } from './transport.ts';
@@ -133,9 +142,12 @@ export function createClient(env: Env, limits: Limits, find?: FindCredentials): 
       if (!('error' in answer)) await answer.drain();
       spoken.set(endpoint.host, second);
       return other;
-    } catch {
+    } catch (error) {
       if ('error' in answer) throw answer.error;
-      return answer;
+      // It does speak TLS, and its certificate is what is wrong.
+      if (!isCertificateFailure(error)) return answer;
+      await answer.drain();
+      throw error;
     }
   }
 
@@ -174,7 +186,7 @@ export function createClient(env: Env, limits: Limits, find?: FindCredentials): 
           : failureError(request.what, endpoint.host, error);
       }
       if (request.expect.includes(response.status)) return response;
-      throw await unexpected(response, request.what, endpoint.host, as, authorizer.problem(endpoint));
+      throw await unexpected(response, request.what, endpoint.host, as, authorizer.problem(endpoint), configFiles(env));
     },
     async get(url, { method, headers = {}, signal }) {
       if (!URL.canParse(url)) throw new BuildError({ code: 'usage', message: `${printable(url)} is not a URL` });
@@ -243,8 +255,9 @@ async function unexpected(
   host: string,
   as: Authorization,
   problem: string | undefined,
+  files: readonly string[],
 ): Promise<BuildError> {
   const body = await readBody(response, ERROR_BODY_MAX).catch(() => undefined);
   const lines = body === undefined ? [] : errorLines(body, response.headers['content-type'] ?? '');
-  return answerError(what, host, response.status, problem === undefined ? lines : [...lines, problem], as);
+  return answerError(what, host, response.status, problem === undefined ? lines : [...lines, problem], as, files);
 }

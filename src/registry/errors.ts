@@ -1,5 +1,5 @@
 import { BuildError } from '../contracts/index.ts';
-import { TRANSIENT_STATUS, failureCode, isTransientStatus } from './retry.ts';
+import { TOO_SLOW, TRANSIENT_STATUS, UPLOAD_STALLED, failureCode, isTransientStatus } from './retry.ts';
 
 /** Of texts that a registry sends, at most this much is shown. */
 const SHOWN_TEXT_MAX = 400;
@@ -41,6 +41,7 @@ export function answerError(
   status: number,
   lines: readonly string[],
   authorization: 'none' | 'anonymous' | 'account',
+  files: readonly string[] = [],
 ): BuildError {
   const detail = lines.map((line) => `${host}: ${line}`);
   if (status === 404) {
@@ -56,7 +57,9 @@ export function answerError(
       authorization === 'account'
         ? `${host} refuses access to ${what} with the credentials it was given`
         : `${host} refuses access to ${what} without a login, or it does not exist`;
-    return new BuildError({ code: 'auth', message, hint: loginHint(host), detail });
+    const read = files.length === 0 ? "Docker's config.json" : files.join(' and ');
+    const found = authorization === 'account' ? `the credentials are of ${read}` : `there are none for it in ${read}`;
+    return new BuildError({ code: 'auth', message, hint: `${found}; ${loginHint(host)}`, detail });
   }
   const why = status === 429 ? 'too many requests' : `status ${status}`;
   return new BuildError({
@@ -72,17 +75,17 @@ export const MIRROR_HINT = '--mirror REGISTRY=HOST[:PORT] or SLIPWAY_MIRRORS=REG
 
 export function loginHint(host: string): string {
   const account = host === 'registry-1.docker.io' ? '' : ` ${host}`;
-  return `check the name, or put credentials into Docker's config.json (docker login${account}, skopeo login${account})`;
+  return `check the name, or log in: slipway login${account}`;
 }
 
 /** A request that got no answer. */
 export function failureError(what: string, host: string, cause: unknown): BuildError {
   if (cause instanceof BuildError) return cause;
   const code = failureCode(cause);
-  const reason = FAILURES[code] ?? certificateProblem(code) ?? printable(cause instanceof Error ? cause.message : code);
-  const hint = certificateProblem(code)
-    ? `if the registry is yours: give its CA in NODE_EXTRA_CA_CERTS, or name the host as insecure`
-    : `check the network and the name; a registry near you can stand in for it: ${MIRROR_HINT}`;
+  const certificate = certificateProblem(code);
+  const reason = FAILURES[code] ?? certificate?.reason ?? printable(cause instanceof Error ? cause.message : code);
+  const hint =
+    certificate?.hint ?? `check the network and the name; a registry near you can stand in for it: ${MIRROR_HINT}`;
   return new BuildError({ code: 'registry', message: `cannot reach ${host} for ${what}: ${reason}`, hint, cause });
 }
 
@@ -100,11 +103,39 @@ const FAILURES: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
   UND_ERR_BODY_TIMEOUT: 'the answer stopped in the middle',
+  [TOO_SLOW]: 'the answer came too slowly',
+  [UPLOAD_STALLED]: 'it took no more of the upload',
 };
 
-function certificateProblem(code: string): string | undefined {
-  const isCertificate = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code);
-  return isCertificate ? `its certificate is not trusted (${code})` : undefined;
+export function isCertificateFailure(error: unknown): boolean {
+  return certificateProblem(failureCode(error)) !== undefined;
+}
+
+/** What is wrong with a certificate, by the code of OpenSSL or Node. */
+function certificateProblem(code: string): { readonly reason: string; readonly hint: string } | undefined {
+  switch (code) {
+    case 'CERT_HAS_EXPIRED':
+    case 'CERT_NOT_YET_VALID': {
+      const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not valid yet';
+      const now = new Date().toISOString().slice(0, 19);
+      return {
+        reason: `its certificate ${state}`,
+        hint: `by the clock of this machine it is ${now} UTC: if that is right, the registry needs another certificate`,
+      };
+    }
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return {
+        reason: 'its certificate is for another name',
+        hint: 'ask for it by the name that is in its certificate',
+      };
+    default:
+      return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)
+        ? {
+            reason: `its certificate is not trusted (${code})`,
+            hint: 'if the registry is yours: give its CA in NODE_EXTRA_CA_CERTS or certs.d (docs/registries.md), or name the host as insecure',
+          }
+        : undefined;
+  }
 }
 
 /** What the one who stopped us said, or that it was stopped. */

@@ -107,6 +107,25 @@ describe('a cut download', () => {
     });
   });
 
+  it('does not take crumbs for ever', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    const server = await front((request, response) => {
+      const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      response.writeHead(start > 0 ? 206 : 200, {
+        'content-length': data.length - start,
+        ...(start > 0 ? { 'content-range': `bytes ${start}-${data.length - 1}/${data.length}` } : {}),
+      });
+      timers.push(setInterval(() => response.write('x'), 20));
+    });
+    const registry = client({ limits: { ...limits, retries: 2 } });
+    expect(await failure(read(registry.fetchBlob(`${server.host}/x`, blob)))).toMatchObject({
+      code: 'registry',
+      message: expect.stringContaining('came too slowly') as string,
+    });
+    expect(server.requests).toHaveLength(3);
+    for (const timer of timers) clearInterval(timer);
+  });
+
   it('does not wait for an answer that never comes', async () => {
     const server = await front(() => undefined);
     const registry = client({ limits: { ...limits, retries: 0 } });
@@ -187,6 +206,59 @@ describe('an upload', () => {
     expect(await client().pushBlob(`${server.host}/x`, source)).toBe('pushed');
     expect(got).toEqual([data.length]);
     expect(server.requests.at(-1)).toBe(`PUT /v2/x/blobs/uploads/1?digest=${encodeURIComponent(blob.digest)}`);
+  });
+});
+
+describe('an upload that is not taken', () => {
+  it('fails, and is tried again', async () => {
+    const server = await front((request, response) => {
+      if (request.method === 'HEAD') response.writeHead(404).end();
+      else if (request.method === 'POST') response.writeHead(202, { location: '/v2/x/blobs/uploads/1' }).end();
+      // And nothing is read.
+    });
+    const chunk = Buffer.alloc(1 << 20);
+    const source = {
+      ...blob,
+      size: 32 << 20,
+      async *open() {
+        for (let i = 0; i < 32; i++) yield chunk;
+      },
+    };
+    const registry = client({ limits: { ...limits, retries: 1 } });
+    expect(await failure(registry.pushBlob(`${server.host}/x`, source))).toMatchObject({
+      code: 'registry',
+      message: expect.stringContaining('it took no more of the upload') as string,
+    });
+    expect(server.requests.filter((line) => line.startsWith('PATCH')).length).toBeGreaterThan(1);
+  });
+});
+
+describe('a registry that knows no mounts', () => {
+  it.each([
+    ['opens an upload instead', 202],
+    ['does not know the request', 405],
+    ['refuses the other repository', 403],
+    ['fails', 404],
+  ])('%s: the bytes are sent', async (_, status) => {
+    const server = await front((request, response) => {
+      const isMount = request.url?.includes('mount=') === true;
+      if (request.method === 'HEAD') response.writeHead(404).end();
+      else if (request.method === 'POST') {
+        response.writeHead(isMount ? status : 202, { location: '/v2/x/blobs/uploads/1' }).end();
+      } else {
+        request.resume();
+        request.on('end', () => response.writeHead(201).end());
+      }
+    });
+    const source = {
+      ...blob,
+      async *open() {
+        yield data;
+      },
+    };
+    const mountFrom = [`${server.host}/other`];
+    expect(await client().pushBlob(`${server.host}/x`, source, { mountFrom })).toBe('pushed');
+    expect(server.requests.filter((line) => line.startsWith('PUT'))).toHaveLength(1);
   });
 });
 

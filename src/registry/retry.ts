@@ -27,6 +27,10 @@ export function isTransientFailure(error: unknown): boolean {
 /** `code` of the cause of errors that stand for a transient status. */
 export const TRANSIENT_STATUS = 'TRANSIENT_STATUS';
 
+/** `code` of failures that we see ourselves: an answer that trickles, an upload that is not taken. */
+export const TOO_SLOW = 'ERR_TOO_SLOW';
+export const UPLOAD_STALLED = 'ERR_UPLOAD_STALLED';
+
 const TRANSIENT = new Set([
   TRANSIENT_STATUS,
   'ECONNRESET',
@@ -38,6 +42,8 @@ const TRANSIENT = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'UND_ERR_CLOSED',
+  TOO_SLOW,
+  UPLOAD_STALLED,
 ]);
 
 /** `code` of an error, of its cause, or of the first of many (happy eyeballs reports one for each address). */

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import { hostCertificates } from './certificates.ts';
 import type { HostCertificates } from './certificates.ts';
 import { isLoopback } from './endpoints.ts';
+import { atLeast, taken } from './pace.ts';
 import type { Limits } from './types.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -70,24 +71,27 @@ export function createTransport(env: Env, limits: Limits): Transport {
       const dispatcher = await dispatcherFor(url, request.verifyTls);
       const headers: Record<string, string> = { 'user-agent': 'slipway', ...request.headers };
       let body: Uint8Array | Readable | null = null;
+      const signals = request.signal === undefined ? [] : [request.signal];
       if (request.body instanceof Uint8Array) body = request.body;
       else if (request.body !== undefined) {
         headers['content-length'] = String(request.body.size);
-        body = Readable.from(request.body.open(), { objectMode: false });
+        const paced = taken(request.body.open(), limits.idle);
+        body = Readable.from(paced.body, { objectMode: false });
+        signals.push(paced.signal);
       }
       const answer = await send(url, {
         dispatcher,
         method: request.method,
         headers,
         body,
-        signal: request.signal ?? null,
+        signal: signals.length < 2 ? (signals[0] ?? null) : AbortSignal.any(signals),
         headersTimeout: request.headersTimeout ?? limits.headers,
         bodyTimeout: limits.idle,
       });
       return {
         status: answer.statusCode,
         headers: plainHeaders(answer.headers),
-        body: answer.body,
+        body: atLeast(answer.body, limits.idle),
         drain: () => answer.body.dump({ limit: DRAIN_MAX }).catch(() => undefined),
       };
     },

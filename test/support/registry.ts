@@ -15,8 +15,13 @@ export interface TestRegistry {
  * A real registry (Debian's docker-registry) on a free port of loopback.
  *
  * @param htpasswd Lines `user:bcrypt`: it wants a login then.
+ * @param tls Files: it speaks https then.
  */
-export async function startRegistry(dir: string, htpasswd?: string): Promise<TestRegistry> {
+export async function startRegistry(
+  dir: string,
+  htpasswd?: string,
+  tls?: { readonly certificate: string; readonly key: string },
+): Promise<TestRegistry> {
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   mkdirSync(dir, { recursive: true });
@@ -24,16 +29,18 @@ export async function startRegistry(dir: string, htpasswd?: string): Promise<Tes
   const users = join(dir, 'htpasswd');
   if (htpasswd !== undefined) writeFileSync(users, htpasswd);
   const auth = htpasswd === undefined ? '' : `auth: {htpasswd: {realm: test, path: '${users}'}}\n`;
+  const secure = tls === undefined ? '' : `, tls: {certificate: '${tls.certificate}', key: '${tls.key}'}`;
   writeFileSync(
     config,
-    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(dir, 'data')}}, delete: {enabled: true}}\nhttp: {addr: '${host}'}\n${auth}`,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(dir, 'data')}}, delete: {enabled: true}}\nhttp: {addr: '${host}'${secure}}\n${auth}`,
   );
   const server = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => server.on('exit', () => resolve()));
   for (let i = 0; ; i++) {
     if (
       await fetch(`http://${host}/v2/`).then(
-        (answer) => answer.ok || answer.status === 401,
+        // 400: it speaks https.
+        (answer) => answer.ok || answer.status === 401 || answer.status === 400,
         () => false,
       )
     )

@@ -30,7 +30,7 @@ export function summary({ warnings, stages, image }: Trace, style: SummaryStyle)
     const { size, layers } = image;
     const what =
       size === undefined || layers === undefined
-        ? ''
+        ? ' (sizes not known: the daemon does not tell)'
         : ` ${humanSize(size)} in ${layers === 1 ? '1 layer' : `${layers} layers`}`;
     lines.push(`image ${style.strong(image.digest)}${what}`);
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxLayout } from '../support/base-image.ts';
 import { bridgePort, bridgePrograms, bridgeSocket, bridgeTls, type Bridge } from '../support/buildkit-bridge.ts';
+import { buildkitdLacks, startBuildkitd } from '../support/buildkitd.ts';
 import { Bench } from '../support/cli.ts';
 import { dockerdLacks, startDockerd, type Dockerd } from '../support/dockerd.ts';
 import { imageContents } from '../support/image-content.ts';
@@ -804,3 +805,37 @@ withDaemon('the BuildKit of Docker 20.10', () => {
     }
   });
 });
+
+const noBuildkitd = buildkitdLacks();
+it.skipIf(noBuildkitd !== undefined)(
+  noBuildkitd === undefined ? 'a buildkitd of its own' : `a buildkitd of its own (this machine lacks ${noBuildkitd})`,
+  async () => {
+    const buildkitd = await startBuildkitd(join(bench.dir, 'buildkitd'));
+    try {
+      const layout = busyboxLayout(join(bench.dir, 'for-buildkitd'));
+      const context = bench.context('buildkitd', {
+        Dockerfile:
+          'FROM base AS b\nCOPY x /x\nRUN mkdir /made && cp /x /made/x\nFROM scratch\nCOPY --from=b /made /\n',
+        x: 'arrived',
+      });
+      for (const [i, url] of [buildkitd.socket, buildkitd.port].entries()) {
+        const out = join(bench.dir, `buildkitd-out-${i}`);
+        const result = await build([
+          '--builder',
+          url,
+          '--build-context',
+          `base=oci-layout://${layout}`,
+          '-o',
+          out,
+          context,
+        ]);
+        expect(result.code, result.stderr).toBe(0);
+        expect(readFileSync(join(out, 'x'), 'utf8')).toBe('arrived');
+      }
+      const plain = await build(['--builder', buildkitd.port.replace(/\?.*/, ''), context]);
+      expect(plain.code).toBe(6);
+    } finally {
+      await buildkitd.stop();
+    }
+  },
+);

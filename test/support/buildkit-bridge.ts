@@ -110,7 +110,8 @@ async function listen(
   };
 }
 
-function makeCertificates(dir: string): void {
+/** `ca.pem`, `server.pem`, `client.pem` with their keys, for localhost, and an authority of nobody, `other-ca.pem`. */
+export function makeCertificates(dir: string): void {
   mkdirSync(dir, { recursive: true });
   const openssl = (...args: readonly string[]): void => {
     execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' });

@@ -38,7 +38,7 @@ export interface BuildDiff {
   readonly bases: readonly ValueDifference[];
   readonly steps: readonly StepChange[];
   /** Bytes of the flattened stages. */
-  readonly stages: readonly ValueDifference<{ readonly built: number; readonly shipped: number }>[];
+  readonly stages: readonly ValueDifference<{ readonly built: number; readonly shipped: number | undefined }>[];
   /** Digest of the image, its compressed bytes, its layers; the error of a build that failed. */
   readonly results: readonly ValueDifference<string | number>[];
 }
@@ -96,7 +96,7 @@ function basesOf({ graph }: OpenedBuild): Readonly<Record<string, string>> {
 
 function stagesOf({
   data,
-}: OpenedBuild): Readonly<Record<string, { readonly built: number; readonly shipped: number }>> {
+}: OpenedBuild): Readonly<Record<string, { readonly built: number; readonly shipped: number | undefined }>> {
   return Object.fromEntries(
     data.stages.map(({ name, builtBytes, shippedBytes }) => [name, { built: builtBytes, shipped: shippedBytes }]),
   );

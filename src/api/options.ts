@@ -78,6 +78,8 @@ export interface BuildOptions extends HostOptions {
   readonly maxParallelRuns?: number | undefined;
   /** What the cache may take after the build: `10GB`, `20%` of its file system, `unlimited`. Default: SLIPWAY_KEEP_STORAGE, else 20%. */
   readonly keepStorage?: string | undefined;
+  /** On a BuildKit daemon: ask it what every stage weighs, a question for each directory. */
+  readonly stageSizes?: boolean | undefined;
   /** Print the graph instead of building it. */
   readonly print?: 'llb' | 'json' | undefined;
   readonly iidFile?: string | undefined;
@@ -98,7 +100,8 @@ export interface BuildOptions extends HostOptions {
 export interface StageWeight {
   readonly name: string;
   readonly builtBytes: number;
-  readonly shippedBytes: number;
+  /** Undefined where a daemon does not tell. */
+  readonly shippedBytes: number | undefined;
   /** A base was never pulled: its compressed size was counted. */
   readonly estimated: boolean;
   readonly final: boolean;

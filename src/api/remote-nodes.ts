@@ -61,7 +61,8 @@ function helpersFor(
 ): readonly string[] {
   const [platform = ''] = wanted;
   // A cache that is exported has the steps of one daemon; what is not there to be read twice is read by one.
-  const staysTogether = wanted.length > 1 || options.context === '-' || writesCache(options.cacheTo);
+  const staysTogether =
+    wanted.length > 1 || options.context === '-' || options.stageSizes === true || writesCache(options.cacheTo);
   if (staysTogether) return [];
   return idleNodes(platform, states, routeKey(options)).filter((name) => name !== nodes[0]?.name);
 }

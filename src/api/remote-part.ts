@@ -32,7 +32,7 @@ import type { Builder, BuilderNode } from './builders.ts';
 import { isRemoteContext } from './contexts.ts';
 import { allowedEntitlements, checkEntitlements } from './entitlements.ts';
 import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
-import type { BuildOptions } from './options.ts';
+import type { BuildOptions, StageWeight } from './options.ts';
 import { hostPlatform, platformText } from './platform.ts';
 import { planForDocker } from './remote-docker.ts';
 import { explainMissing } from './remote-missing.ts';
@@ -59,6 +59,8 @@ export interface RemoteBuild {
   readonly record: RemoteRecord;
   readonly events: BuildEventSink;
   readonly secrets: ReturnType<typeof parseSecrets>;
+  /** By name: filled while graphs are made, where sizes are asked for. */
+  readonly weights: Map<string, StageWeight>;
 }
 
 /** Has the first node of a part build it that can be reached. */
@@ -189,7 +191,7 @@ const NO_DAEMON = { takeTar: unreachable, solveContext: unreachable };
 async function convert(
   inputs: Inputs,
   daemon: RemoteFrontend,
-  { options, events, record }: RemoteBuild,
+  { options, events, record, weights }: RemoteBuild,
   platforms: readonly Platform[] | undefined,
 ): Promise<readonly RemoteTarget[]> {
   const { text, filename } = inputs.dockerfile;
@@ -214,6 +216,11 @@ async function convert(
       const key = JSON.stringify([warning.rule, warning.message, warning.location?.ranges]);
       if (!warned.has(key)) events({ type: 'warning', ...warning });
       warned.add(key);
+    }
+    if (options.stageSizes === true) {
+      const { remoteStageWeights } = await import('./remote-weights.ts');
+      const prefix = platforms === undefined || platforms.length === 1 ? '' : `${platformText(platform)} `;
+      for (const weight of await remoteStageWeights(frontend, daemon, prefix)) weights.set(weight.name, weight);
     }
     const { definition: graph, config, sourceDateEpoch } = frontend;
     const baseConfig = images.get(baseImage(frontend));

@@ -2,15 +2,15 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseRemoteOutputs, withEpoch, type RemoteOutput } from '../buildkit/index.ts';
-import { BuildError, isDigest, type BuildEventSink, type RemoteResult } from '../contracts/index.ts';
+import { BuildError, isDigest, type RemoteResult } from '../contracts/index.ts';
 import { parseReference } from '../image/reference.ts';
 import { redactError, redactSecrets } from '../progress/index.ts';
 import { both } from './build-record.ts';
 import type { Builder } from './builders.ts';
 import { cwdOf } from './inputs.ts';
-import type { BuildOptions, BuildResult } from './options.ts';
+import type { BuildOptions, BuildResult, StageWeight } from './options.ts';
 import { parsePlatforms } from './platform.ts';
-import { buildPart } from './remote-part.ts';
+import { buildPart, type RemoteBuild } from './remote-part.ts';
 import { openRemoteRecord, type RemoteRecord } from './remote-record.ts';
 import { parseSecrets, servedSecrets } from './secrets.ts';
 
@@ -54,14 +54,15 @@ async function buildRemote(
   const outputs = options.buildArgs?.['SOURCE_DATE_EPOCH'] === undefined ? parsed : withEpoch(parsed);
   const platforms = options.platform === undefined ? undefined : parsePlatforms(options.platform);
   try {
-    const build = { options, builder, record, events, secrets: served.provide };
+    const weights = new Map<string, StageWeight>();
+    const build = { options, builder, record, events, secrets: served.provide, weights };
     if (builder.nodes.length > 1) {
       const { buildOnNodes } = await import('./remote-nodes.ts');
-      return await finish(options, events, await buildOnNodes(build, outputs, platforms), outputs);
+      return await finish(build, await buildOnNodes(build, outputs, platforms), outputs);
     }
     const multiPlatform = (platforms?.length ?? 1) > 1;
     const result = await buildPart(build, { nodes: builder.nodes, platforms, outputs, multiPlatform });
-    return await finish(options, events, result, outputs);
+    return await finish(build, result, outputs);
   } catch (error) {
     throw error instanceof BuildError ? redactError(error, served.values()) : error;
   }
@@ -74,6 +75,7 @@ function refuseWhatStaysHere(options: BuildOptions): void {
       ? undefined
       : '--jobs: the daemon decides how much runs at once (max-parallelism)',
     (options.mirrors ?? []).length === 0 ? undefined : '--mirror: the daemon pulls, and has mirrors of its own',
+    options.offline === true ? '--offline: the daemon asks registries by itself' : undefined,
     options.frozen === true ? '--frozen: a daemon resolves names by itself' : undefined,
     options.verifyCache === undefined ? undefined : "--verify-cache: the cache is the daemon's",
   ].find((text) => text !== undefined);
@@ -88,8 +90,7 @@ function refuseWhatStaysHere(options: BuildOptions): void {
 
 /** Says what was made, and writes the files that were asked for. */
 async function finish(
-  options: BuildOptions,
-  events: BuildEventSink,
+  { options, events, weights }: Pick<RemoteBuild, 'options' | 'events' | 'weights'>,
   { response }: RemoteResult,
   outputs: readonly RemoteOutput[],
 ): Promise<Omit<BuildResult, 'id'>> {
@@ -105,6 +106,8 @@ async function finish(
         layers: undefined,
         names: names.length > 0 ? names : [...(options.tags ?? [])],
       };
+  const stages = [...weights.values()];
+  for (const stage of stages) events({ type: 'stage', ...stage });
   if (image !== undefined) {
     events({ type: 'image', digest: image.digest, names: image.names, size: undefined, layers: undefined });
     if (options.iidFile !== undefined)
@@ -120,7 +123,7 @@ async function finish(
     const path = resolve(cwdOf(options), options.metadataFile);
     await writeFile(path, `${JSON.stringify(metadata(response), undefined, 2)}\n`);
   }
-  return { image, stages: [] };
+  return { image, stages };
 }
 
 /** As buildx writes it: what the daemon said, with the descriptor as an object. */

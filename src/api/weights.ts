@@ -51,7 +51,7 @@ export async function allStageWeights(
       const stage = stages.find(({ name }) => name === weight.name);
       const own = platformText(stage?.platform ?? platform);
       const key = JSON.stringify([own, weight.name, stage?.result?.vertex.digest]);
-      const shippedBytes = Math.max(weight.shippedBytes, found.get(key)?.weight.shippedBytes ?? 0);
+      const shippedBytes = Math.max(weight.shippedBytes ?? 0, found.get(key)?.weight.shippedBytes ?? 0);
       found.set(key, { weight: { ...weight, shippedBytes }, own, target: platformText(platform) });
     }
   }
@@ -139,7 +139,7 @@ async function stackedBytes({ layers }: Snapshot, store: Store): Promise<number 
   return size + (below.layers.length === 0 ? 0 : (await snapshotWeight(below, store)).bytes);
 }
 
-async function treeBytes(files: FileTree): Promise<number> {
+export async function treeBytes(files: FileTree): Promise<number> {
   let bytes = 0;
   for (const [, entry] of await files.walk('')) {
     if (entry.type === 'file' && entry.hardlink === undefined) bytes += entry.size;
@@ -148,7 +148,7 @@ async function treeBytes(files: FileTree): Promise<number> {
 }
 
 /** Is `stage` what `target` (or a stage that it is FROM) is FROM? */
-function isBaseOf(stage: StageInfo, target: StageInfo, stages: readonly StageInfo[]): boolean {
+export function isBaseOf(stage: StageInfo, target: StageInfo, stages: readonly StageInfo[]): boolean {
   let at: StageInfo | undefined = target;
   while (at !== undefined) {
     const base: VertexInput | undefined = at.base;

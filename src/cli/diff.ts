@@ -77,7 +77,9 @@ function outcomeText({ outcome, duration }: StepSide): string {
 
 function stageLines({ name, from, to }: BuildDiff['stages'][number]): readonly string[] {
   const text = (side: typeof from) =>
-    side === undefined ? 'none' : `${humanSize(side.built)} built, ${humanSize(side.shipped)} shipped`;
+    side === undefined
+      ? 'none'
+      : `${humanSize(side.built)} built, ${side.shipped === undefined ? 'not known' : humanSize(side.shipped)} shipped`;
   return [`stage ${name}: ${text(from)} -> ${text(to)}`];
 }
 

@@ -57,7 +57,8 @@ export type BuildEvent =
       readonly type: 'stage';
       readonly name: string;
       readonly builtBytes: number;
-      readonly shippedBytes: number;
+      /** Undefined where a daemon does not tell. */
+      readonly shippedBytes: number | undefined;
       readonly estimated: boolean;
       readonly final: boolean;
     }

@@ -24,7 +24,9 @@ export function summary({ warnings, stages, image }: Trace, style: SummaryStyle)
     // All of the last stage ships, so what is not known of one is not known of the other.
     const aboutShipped = estimated && final ? '~' : '';
     const built = `${about}${humanSize(builtBytes)} built`;
-    lines.push(`${style.strong(sanitizeName(name))} ${built}, ${aboutShipped}${humanSize(shippedBytes)} shipped`);
+    const shipped =
+      shippedBytes === undefined ? 'not known what shipped' : `${aboutShipped}${humanSize(shippedBytes)} shipped`;
+    lines.push(`${style.strong(sanitizeName(name))} ${built}, ${shipped}`);
   }
   if (image !== undefined) {
     const { size, layers } = image;

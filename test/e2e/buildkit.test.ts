@@ -75,6 +75,7 @@ withDaemon('a build on the BuildKit of Docker', () => {
     const written = JSON.parse(readFileSync(metadata, 'utf8')) as Record<string, unknown>;
     expect(readFileSync(iid, 'utf8')).toBe(written['containerimage.config.digest']);
     expect(written['containerimage.descriptor']).toMatchObject({ digest: written['containerimage.digest'] });
+    expect(result.stderr).toMatch(/image sha256:\w+ \(sizes not known: the daemon does not tell\)/);
     const again = await build(['--builder', 'docker', '-t', 'on-docker:1', context]);
     expect(again.stderr).toMatch(/RUN echo built[^\n]*\n#\d+ CACHED/);
   });
@@ -217,6 +218,24 @@ withDaemon('a build on the BuildKit of Docker', () => {
   });
 });
 
+withDaemon('what stages weigh', () => {
+  it('is asked of the daemon when it is wanted', async () => {
+    const context = bench.context('weights', {
+      Dockerfile: `FROM scratch AS given\nCOPY big small /d/\nFROM scratch AS result\nCOPY --from=given /d/small /\nFROM result\nCOPY more /\n`,
+      big: Buffer.alloc(100_000, 'b'),
+      small: 's'.repeat(1000),
+      more: 'm'.repeat(500),
+    });
+    const result = await build(['--builder', 'docker', '--stage-sizes', '-o', 'type=cacheonly', context]);
+    expect(result.code, result.stderr).toBe(0);
+    expect(result.stderr).toMatch(/^given 101 ?kB built, not known what shipped$/m);
+    expect(result.stderr).toMatch(/^result 1(\.0+)? ?kB built, 1(\.0+)? ?kB shipped$/m);
+    expect(result.stderr).toMatch(/^stage-2 1\.50? ?kB built, 1\.50? ?kB shipped$/m);
+    const { stdout } = await bench.run(['diff', '--json', 'latest', 'latest']);
+    expect(JSON.parse(stdout)).toMatchObject({ stages: [] });
+  });
+});
+
 withDaemon('errors of a daemon', () => {
   it.each([
     [
@@ -251,6 +270,7 @@ withDaemon('errors of a daemon', () => {
     ['a Dockerfile that cannot be', `FROM BASE\nNONSENSE\n`, [], 1, /unknown instruction/i],
     ['two archives on standard output', `FROM BASE\n`, ['-o', '-', '-o', 'type=oci'], 2, /standard output/],
     ['a destination that is a directory', `FROM BASE\n`, ['-o', 'type=oci,dest=/tmp'], 1, /\/tmp is a directory/],
+    ['what a daemon does anyway', `FROM BASE\n`, ['--offline'], 1, /--offline is not for a BuildKit daemon/],
     ['layers that are not here', `FROM BASE\n`, ['--squash'], 1, /a BuildKit daemon does not squash images/],
     ['what only the embedded engine does', `FROM BASE\n`, ['--jobs', '2'], 1, /--jobs is not for a BuildKit daemon/],
   ] as const)('%s', async (name, dockerfile, words, code, message) => {

@@ -168,6 +168,24 @@ export function createClient(env: Env, limits: Limits, find?: FindCredentials): 
     }
   }
 
+  /** A refused HEAD has no body: what the registry has to say about it, it says to a GET. */
+  async function withWords(
+    refused: ClientResponse,
+    endpoint: Endpoint,
+    request: ClientRequest,
+  ): Promise<ClientResponse> {
+    if (request.method !== 'HEAD' || (refused.status !== 401 && refused.status !== 403)) return refused;
+    const headers = { ...request.headers, range: 'bytes=0-0' };
+    try {
+      const [answer] = await authorized(endpoint, { ...request, method: 'GET', headers });
+      if (answer.status === refused.status) return answer;
+      await answer.drain();
+    } catch {
+      // Then it says nothing.
+    }
+    return refused;
+  }
+
   return {
     limits,
     async send(endpoint, request) {
@@ -186,7 +204,8 @@ export function createClient(env: Env, limits: Limits, find?: FindCredentials): 
           : failureError(request.what, endpoint.host, error);
       }
       if (request.expect.includes(response.status)) return response;
-      throw await unexpected(response, request.what, endpoint.host, as, authorizer.problem(endpoint), configFiles(env));
+      const worded = await withWords(response, endpoint, request);
+      throw await unexpected(worded, request.what, endpoint.host, as, authorizer.problem(endpoint), configFiles(env));
     },
     async get(url, { method, headers = {}, signal }) {
       if (!URL.canParse(url)) throw new BuildError({ code: 'usage', message: `${printable(url)} is not a URL` });

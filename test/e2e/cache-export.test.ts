@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { busyboxLayout } from '../support/base-image.ts';
-import { Bench } from '../support/cli.ts';
+import { Bench, SLIPWAY } from '../support/cli.ts';
 import { startCountingProxy, type CountingProxy } from '../support/counting-proxy.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 
@@ -30,7 +30,7 @@ afterAll(async () => {
 function machine() {
   const env = { SLIPWAY_ROOT: join(bench.dir, `machine-${machines++}`), SLIPWAY_MIRRORS: `docker.io=${proxy.host}` };
   return {
-    root: env.SLIPWAY_ROOT,
+    env,
     build: (...args: string[]) => bench.run(['build', '--progress', 'plain', ...args], { env }),
     run: (...args: string[]) => bench.run(args, { env }),
   };
@@ -296,6 +296,85 @@ it('goes on without a cache that is not there, not reachable or not allowed, unl
   expect(denied.stderr).toContain('the quota of team is used up');
   expect((await machine().build('--cache-to', `${to},ignore-error=false`, context)).code).not.toBe(0);
 });
+
+it('shows the words of a registry that wants a login, and goes on', async () => {
+  // Nobody has this password.
+  const closed = await startRegistry(join(bench.dir, 'closed-registry'), `nobody:$2b$12$${'x'.repeat(53)}\n`);
+  try {
+    const context = bench.context('closed', { Dockerfile: 'FROM busybox\nRUN echo 1 > /one\n' });
+    const cache = `${closed.host}/team/closed:cache`;
+    const result = await machine().build('--cache-from', cache, '--cache-to', `type=registry,ref=${cache}`, context);
+    expect(result, result.stderr).toMatchObject({ code: 0 });
+    const warnings = result.stderr.slice(result.stderr.indexOf('warnings found'));
+    expect(warnings).toMatch(/the cache .*closed:cache is not used: .*authentication required/);
+    expect(warnings).toMatch(/the cache was not written to .*closed:cache: .*authentication required/);
+    const insisting = `type=registry,ref=${cache},ignore-error=false`;
+    const refused = await machine().build('--cache-from', insisting, context);
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toMatch(/UNAUTHORIZED: authentication required\nerror: /);
+  } finally {
+    await closed.stop();
+  }
+});
+
+it('goes on when the disk is full that the cache goes to, and says so once', () => {
+  const context = bench.context('full', {
+    Dockerfile: 'FROM busybox\nCOPY big /big\nRUN cp /big /big2\n',
+    big: randomBytes(8 << 20),
+  });
+  const small = bench.context('small', {});
+  const layout = busyboxLayout(bench.context('full-base', {}));
+  const { env } = machine();
+  // In a mount namespace of the test's own.
+  const script = 'mount -t tmpfs -o size=4m tmpfs "$0"; "$@"; code=$?; find "$0" -type f -size +0; exit $code';
+  const to = `type=local,dest=${small}/cache,mode=max`;
+  const command = (more: string) => [
+    ...['-m', 'sh', '-c', script, small, process.execPath, SLIPWAY],
+    ...['build', '--progress', 'plain', '-t', 'full', '--build-context', `busybox=oci-layout://${layout}`],
+    ...['--cache-to', `${to}${more}`, context],
+  ];
+  const run = (more: string) =>
+    spawnSync('unshare', command(more), { env: { ...process.env, ...bench.env, ...env }, encoding: 'utf8' });
+  const result = run('');
+  expect(result.status, result.stderr).toBe(0);
+  expect(result.stderr.match(/the cache was not written to .*no space left on device/g)).toHaveLength(1);
+  expect(result.stderr).toMatch(/^image sha256:/m);
+  // No half of a blob is left.
+  expect(result.stdout.trim().split('\n')).toEqual([`${small}/cache/oci-layout`]);
+  const insisting = run(',ignore-error=false');
+  expect(insisting.status, insisting.stderr).toBe(5);
+  expect(insisting.stderr).toMatch(/^error: no space left on device .*cache/m);
+});
+
+it.each(['SIGKILL', 'SIGINT'] as const)(
+  'a cache whose writing was ended by %s is the one of before',
+  async (signal) => {
+    const directory = join(bench.dir, `ended-${signal}`);
+    const to = `type=local,dest=${directory},mode=max`;
+    const source = { Dockerfile: 'FROM busybox\nCOPY big /big\nRUN cp /big /big2\n', big: randomBytes(1 << 20) };
+    const context = bench.context(`ended-${signal}`, source);
+    expect(await machine().build('--cache-to', to, context)).toMatchObject({ code: 0 });
+    const before = readFileSync(join(directory, 'index.json'), 'utf8');
+
+    const writer = machine();
+    const more = bench.context(`ended-more-${signal}`, { ...source, big: randomBytes(24 << 20) });
+    const child = bench.start(['build', '--progress', 'plain', '--cache-to', to, more], { env: writer.env });
+    const closed = new Promise((resolve) => child.on('close', resolve));
+    child.stderr?.on('data', (data: Buffer) => {
+      if (data.includes('preparing build cache for export')) child.kill(signal);
+    });
+    expect(await closed).not.toBe(0);
+    expect(readFileSync(join(directory, 'index.json'), 'utf8')).toBe(before);
+    expect(JSON.parse((await writer.run('du', '--verify', '--deep', '--json')).stdout)).toMatchObject({ problems: [] });
+    const reader = machine();
+    const found = await reader.build('-t', 'x', '--cache-from', `type=local,src=${directory}`, context);
+    expect(ran(found.stderr)).toEqual([]);
+    // And the next one writes it.
+    const again = await writer.build('--cache-to', to, more);
+    expect(again.stderr).not.toContain('warning');
+    expect(readFileSync(join(directory, 'index.json'), 'utf8')).not.toBe(before);
+  },
+);
 
 it('refuses a cache that names blobs of others, and says so', async () => {
   const directory = join(bench.dir, 'hostile-cache');

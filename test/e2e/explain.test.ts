@@ -181,6 +181,22 @@ describe('explain', () => {
     db.close();
     expect(await project.build()).toEqual(['8: pruned: its result is not in the store any more']);
 
+    const pruned = await bench.run(['prune', '--filter', 'description~=wc -c /all']);
+    expect(pruned.stdout).toMatch(/^Removed: \d+ step/);
+    expect(await project.build()).toEqual(['8: pruned: its result is not in the store any more']);
+    expect((await bench.run(['prune'])).stdout).toMatch(/^Removed: .*\d+ steps/);
+    // The results that were made anew above had names of their own: what stood on them is told where that began.
+    const gone = 'pruned: its result is not in the store any more';
+    expect(await project.build()).toEqual([
+      `3: ${gone}`,
+      `4: parent step line 3: ${gone}`,
+      `5: parent step line 4: ${gone}`,
+      `7: ${gone}`,
+      `8: parent step line 7: ${gone}`,
+    ]);
+    await bench.run(['prune']);
+    expect(await project.build()).toEqual([3, 4, 5, 7, 8].map((line) => `${line}: ${gone}`));
+
     project.write({ Dockerfile: `${TWO_STAGES}RUN test -e /proc/1 && test "$(cat /all)" = 2\n` });
     const failed = await bench.run([
       'build',

@@ -218,6 +218,30 @@ describe('at the same time', () => {
     await verified();
   });
 
+  it('a prune that is killed leaves nothing that is wrong', async () => {
+    const kept = bench.context('kept-by-name', { Dockerfile: stages('kept by name'), file: 'kept\n' });
+    expect(await build(kept, '-t', 'kept-by-name')).toMatchObject({ code: 0 });
+    const dockerfile = (i: number): string =>
+      `FROM busybox\nRUN for i in $(seq 2000); do echo ${i} > /f$i; done\nCOPY file /file\n`;
+    let kills = 0;
+    for (let round = 0; round < 6; round++) {
+      const context = bench.context('to-be-pruned', { Dockerfile: dockerfile(round), file: `${round}` });
+      expect(await build(context)).toMatchObject({ code: 0 });
+      const child = bench.start(['prune', '--all']);
+      const closed = new Promise((resolve) => child.on('close', resolve));
+      // From before it begins to well into the removal.
+      await Promise.race([sleep(80 + 30 * round), closed]);
+      if (child.kill('SIGKILL')) kills++;
+      await closed;
+      expect(JSON.parse(await ok(['du', '--verify', '--deep', '--json']))).toMatchObject({ problems: [] });
+      expect(await ok(['run', 'kept-by-name', 'cat', '/result/file'])).toBe('kept\n');
+      expect(await build(context)).toMatchObject({ code: 0 });
+    }
+    expect(kills).toBeGreaterThan(0);
+    await ok(['prune', '--all']);
+    await verified();
+  });
+
   it('a build that is killed holds nothing any more', async () => {
     const context = bench.context('killed', {
       Dockerfile: 'FROM busybox\nRUN echo killed > /killed\nRUN sleep 97531\n',

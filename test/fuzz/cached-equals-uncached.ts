@@ -1,12 +1,13 @@
 /**
- * Random projects, built again and again while they are edited: with cache, and in another state directory without. Both must
- * give the same image, byte for byte: the same diff IDs and the same configuration.
+ * Random projects, built again and again while they are edited: with cache, in another state directory without, and in a third
+ * that knows only what the first gave away (`--cache-to`, `--cache-from`). All must give the same image, byte for byte: the
+ * same diff IDs and the same configuration.
  *
  *     node test/fuzz/main.ts --seconds 600 --seed 1
  */
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { build } from '../../src/index.ts';
+import { build, type BuildOptions } from '../../src/index.ts';
 import { readLayout } from '../support/base-image.ts';
 import { dockerfileOf, mutate, randomProject, type Project } from './project.ts';
 import { Random } from './random.ts';
@@ -32,18 +33,23 @@ export async function fuzzOnce(options: FuzzOptions): Promise<void> {
   for (let edit = 0; edit <= options.edits; edit++) {
     if (edit > 0) project = mutate(project, random);
     const context = writeProject(join(options.dir, `context-${options.seed}`), project);
-    const [cached, fresh] = [
-      await image(project, context, 'cached', options),
-      await image(project, context, 'fresh', options),
-    ];
-    if (cached !== fresh) {
+    // Sometimes the other machine is a new one.
+    if (random.chance(50)) rmSync(join(options.dir, 'elsewhere'), { recursive: true, force: true });
+    const cache = join(options.dir, `cache-${options.seed}`);
+    const mode = random.pick(['min', 'max']);
+    const cached = await image(project, context, 'cached', options, {
+      cacheTo: [`type=local,dest=${cache},mode=${mode}`],
+    });
+    const fresh = await image(project, context, 'fresh', options);
+    const elsewhere = await image(project, context, 'elsewhere', options, { cacheFrom: [`type=local,src=${cache}`] });
+    if (cached !== fresh || elsewhere !== fresh) {
       throw new Error(
-        `seed ${options.seed}, edit ${edit}: with cache another image than without\n${dockerfileOf(project)}\ncached ${cached}\nfresh  ${fresh}`,
+        `seed ${options.seed}, edit ${edit}: with cache another image than without\n${dockerfileOf(project)}\ncached    ${cached}\nfresh     ${fresh}\nelsewhere ${elsewhere}`,
       );
     }
     options.log?.(`seed ${options.seed} edit ${edit}: ${cached.length} bytes of image config the same`);
   }
-  rmSync(join(options.dir, `context-${options.seed}`), { recursive: true });
+  for (const name of ['context', 'cache']) rmSync(join(options.dir, `${name}-${options.seed}`), { recursive: true });
 }
 
 function writeProject(context: string, project: Project): string {
@@ -61,10 +67,12 @@ function writeProject(context: string, project: Project): string {
 async function image(
   project: Project,
   context: string,
-  which: 'cached' | 'fresh',
+  which: 'cached' | 'fresh' | 'elsewhere',
   options: FuzzOptions,
+  cache: Pick<BuildOptions, 'cacheTo' | 'cacheFrom'> = {},
 ): Promise<string> {
   const dest = join(options.dir, `layout-${which}`);
+  const warnings: string[] = [];
   rmSync(dest, { recursive: true, force: true });
   await build({
     context,
@@ -74,6 +82,12 @@ async function image(
     buildArgs: { ...project.args, SOURCE_DATE_EPOCH: EPOCH },
     outputs: [`type=oci,tar=false,dest=${dest}`],
     env: { PATH: process.env['PATH'] },
+    ...cache,
+    onEvent(event) {
+      // A cache that cannot be written or read would only make the build slower.
+      if (event.type === 'warning' && event.message.includes('cache')) warnings.push(event.message);
+    },
   });
+  if (warnings.length > 0) throw new Error(`seed ${options.seed}: ${warnings.join('; ')}`);
   return JSON.stringify(readLayout(dest).config);
 }

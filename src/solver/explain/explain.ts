@@ -178,7 +178,11 @@ class Comparison {
     if (step === undefined || before === undefined) return [{ kind: 'unknown' }];
     if (this.#current.runs[a]?.noCache === true) return [{ kind: 'no-cache' }];
     if (isSource(step) || isSource(before)) return sourceReasons(step, before);
-    if (isSame(step, before)) return [{ kind: 'replaced' }];
+    if (isSame(step, before)) {
+      // It is another result all the same: it ran because the one of before is gone, or somebody wanted it anew since.
+      const run = this.#current.runs[a];
+      return [{ kind: run !== undefined && hasRun(run) ? 'pruned' : 'replaced' }];
+    }
     if (step.lookup === undefined || before.lookup === undefined) return [{ kind: 'unknown' }];
     const reasons = [...opReasons({ build: this.#current, step }, { build: this.#earlier, step: before })];
     const pairs = (kind: 'content' | 'record') => pairInputs(step.inputs, before.inputs, kind);

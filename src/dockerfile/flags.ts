@@ -67,6 +67,25 @@ function flagOf(line: LogicalLine, word: string, places: readonly number[], span
   };
 }
 
+/** Which instructions know a flag, for one that stands on another. */
+const OWNERS: readonly (readonly [flags: RegExp, instructions: string])[] = [
+  [/^(?:chown|chmod|link|exclude)$/, 'ADD and COPY'],
+  [/^(?:from|parents)$/, 'COPY'],
+  [/^(?:checksum|keep-git-dir|unpack)$/, 'ADD'],
+  [/^(?:mount|network|security|device)$/, 'RUN'],
+  [/^platform$/, 'FROM'],
+  [/^(?:interval|timeout|start-period|start-interval|retries)$/, 'HEALTHCHECK'],
+];
+
+function hintFor(name: string, keyword: string, known: readonly string[]): string {
+  const owner = OWNERS.find(([flags]) => flags.test(name))?.[1];
+  const near = owner === undefined ? nearest(name, known) : undefined;
+  if (near !== undefined) return `did you mean --${near}?`;
+  const belongs = owner === undefined ? '' : `--${name} is a flag of ${owner}; `;
+  if (known.length > 0) return `${belongs}${keyword} knows ${known.map((one) => `--${one}`).join(', ')}`;
+  return `${belongs}${keyword} takes no flags; put -- before arguments that begin with --`;
+}
+
 /**
  * Checks flags against what the instruction knows.
  * Errors: `dockerfile` for an unknown flag (with the nearest known), a repeated one, a missing or wrong value.
@@ -77,14 +96,7 @@ export function checkFlags(line: LogicalLine, keyword: string, flags: readonly F
     const kind = Object.hasOwn(table, flag.name) ? table[flag.name] : undefined;
     const shown = `--${flag.name}`;
     if (kind === undefined) {
-      const known = Object.keys(table);
-      const near = nearest(flag.name, known);
-      const hint =
-        near !== undefined
-          ? `did you mean --${near}?`
-          : known.length === 0
-            ? `${keyword} takes no flags; put -- before arguments that begin with --`
-            : `${keyword} knows ${known.map((name) => `--${name}`).join(', ')}`;
+      const hint = hintFor(flag.name, keyword, Object.keys(table));
       throw dockerfileError(line.file, flag.range, `unknown flag ${shown} of ${keyword}`, hint);
     }
     if (seen.has(flag.name) && kind !== 'strings') {

@@ -120,10 +120,11 @@ function execMount(
       const hostSocket = deps.ssh?.(type.id);
       if (hostSocket === undefined && type.optional) return undefined;
       if (hostSocket === undefined) {
+        const id = type.id === '' ? 'default' : type.id;
         throw new BuildError({
           code: 'usage',
-          message: `no SSH key ${JSON.stringify(type.id)} forwarded from the client`,
-          hint: `give it with --ssh ${type.id}`,
+          message: `no SSH key ${JSON.stringify(id)} forwarded from the client`,
+          hint: `give it with --ssh ${id}`,
         });
       }
       return { type: 'ssh', target, hostSocket, uid: type.uid, gid: type.gid, mode: type.mode };

@@ -6,6 +6,9 @@ import { parseMount } from './mount.ts';
 import { parseDockerfile, parseInstruction } from './parse.ts';
 import type { Dockerfile } from './types.ts';
 
+/** Inputs for each of the larger properties. A million (a few minutes): `PARSER_FUZZ_RUNS=1000000 vitest run parse.property --testTimeout=0`. */
+const RUNS = Number(process.env['PARSER_FUZZ_RUNS'] ?? 5000);
+
 /** Text that looks enough like a Dockerfile to get past the first line. */
 const piece = fc.constantFrom(
   ...(
@@ -85,8 +88,35 @@ test('any text parses or throws a BuildError; ranges are inside the text and in 
         checkOrder(result);
       }
     }),
-    { numRuns: 5000 },
+    { numRuns: RUNS },
   );
+});
+
+/**
+ * What takes longer than it is long, if anything does: a parser that goes over the rest again for each of its parts would
+ * need hours for these, not the seconds of a test's limit.
+ */
+test.each<[string, (n: number) => string]>([
+  ['many lines', (n) => 'ENV a=b\n'.repeat(n)],
+  ['one instruction over many lines', (n) => `RUN a ${'\\\n b '.repeat(n)}`],
+  ['many comments in one instruction', (n) => `RUN a \\\n${'# c\n'.repeat(n)} b`],
+  ['many blank lines in one instruction', (n) => `RUN a \\\n${'\n'.repeat(n)} b`],
+  ['many continuations of nothing', (n) => `RUN a ${'\\\n'.repeat(n)}b`],
+  ['many stages', (n) => 'FROM a\n'.repeat(n)],
+  ['many stages with names', (n) => Array.from({ length: n }, (_, i) => `FROM a AS s${i}\n`).join('')],
+  ['many heredocs', (n) => 'RUN <<E\nE\n'.repeat(n)],
+  ['a long heredoc', (n) => `RUN <<E\n${'a\n'.repeat(n)}E`],
+  ['many heredocs of one instruction', (n) => `COPY ${'<<E '.repeat(n / 10)} /\n${'E\n'.repeat(n / 10)}`],
+  ['many heredocs that are left open', (n) => `RUN a\n${'RUN <<E\n'.repeat(n)}`],
+  ['many pairs over lines', (n) => `ENV ${'a=b \\\n'.repeat(n)} c=d`],
+  ['many directives that are none', (n) => '# a=b\n'.repeat(n)],
+  ['many words in JSON', (n) => `CMD [${'"a",\\\n'.repeat(n)}"b"]`],
+  ['brackets that never close', (n) => `CMD ${'[\\\n'.repeat(n)}`],
+  ['quotes that never close', (n) => `ENV a=${'"\\\n'.repeat(n)}`],
+  ['escapes', (n) => `ENV a=${'\\\\\\\n'.repeat(n)}`],
+  ['flags', (n) => `RUN ${'--mount=type=tmpfs,target=/x \\\n'.repeat(n)} a`],
+])('%s: twenty times as long is no more than that', (_name, make) => {
+  for (const n of [5_000, 100_000]) attempt(() => parseDockerfile(`FROM x\n${make(n)}`));
 });
 
 test('an instruction parses again from its own original', () => {
@@ -100,7 +130,7 @@ test('an instruction parses again from its own original', () => {
         expect(parseInstruction(original)).toMatchObject({ name: instruction.name, original });
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: Math.ceil(RUNS / 2.5) },
   );
 });
 
@@ -144,7 +174,7 @@ test('any word expands or throws a BuildError', () => {
     fc.property(word, options, (source, chosen) => {
       attempt(() => expandWord(source, new Map([['v', 'a/b*c']]), chosen));
     }),
-    { numRuns: 5000 },
+    { numRuns: RUNS },
   );
 });
 
@@ -182,6 +212,6 @@ test('any mount value parses or throws a BuildError', () => {
     fc.property(fc.array(field, { maxLength: 6 }), (fields) => {
       attempt(() => parseMount(fields.join(',')));
     }),
-    { numRuns: 2000 },
+    { numRuns: Math.ceil(RUNS / 2.5) },
   );
 });

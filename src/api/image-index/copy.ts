@@ -1,6 +1,6 @@
 import { BuildError, type BuildEventSink } from '../../contracts/index.ts';
 import { reportProgress } from '../../export/index.ts';
-import { parseDocument, type Descriptor } from '../../image/index.ts';
+import { isForeignLayer, parseDocument, type Descriptor } from '../../image/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { JoinedEntry } from './join.ts';
 import type { ImageSource } from './types.ts';
@@ -26,18 +26,13 @@ export async function copyEntry(
     throw new BuildError({ code: 'unsupported', message: `${source.name} is an index of indexes` });
   const { config, layers } = parsed.document;
   const blobs = [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
-  const queue = blobs.filter((blob) => !isForeign(blob));
+  const queue = blobs.filter((blob) => !isForeignLayer(blob));
   const work = async (): Promise<void> => {
     for (let blob = queue.shift(); blob !== undefined; blob = queue.shift())
       await copyBlob(blob, source, repository, registry, signal, events);
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
   await registry.pushManifest(repository, digest, { mediaType, bytes }, { signal });
-}
-
-/** Layers that may not be copied come from their own URLs (image-spec, layer.md: Non-Distributable Layers). */
-function isForeign({ mediaType }: Descriptor): boolean {
-  return mediaType.includes('nondistributable') || mediaType.includes('.foreign.');
 }
 
 async function copyBlob(

@@ -1,5 +1,5 @@
 import { BuildError, type Digest } from '../../contracts/index.ts';
-import { parseDocument, platformFits, parseReference, referenceToString } from '../../image/index.ts';
+import { isForeignLayer, parseDocument, platformFits, parseReference, referenceToString } from '../../image/index.ts';
 import { vertex } from '../../llb/index.ts';
 import { hostPlatform, parsePlatform, platformText } from '../platform.ts';
 import { now } from '../steps.ts';
@@ -36,7 +36,13 @@ export async function pullImage(name: string, options: PullOptions = {}): Promis
     events(shown);
     try {
       const { layers } = await sources.imageSnapshot(source, { signal, events, location: undefined });
-      await Promise.all(layers.map(async (layer) => await layer.blob()));
+      const foreign = layers.filter(({ id }) => store.layer(id)?.blobs.every(isForeignLayer) === true);
+      for (const { id } of foreign) {
+        const digest = store.layer(id)?.blobs[0]?.digest ?? id;
+        events({ type: 'warning', vertex: source.digest, message: `the foreign layer ${digest} is not pulled` });
+      }
+      const own = layers.filter((layer) => !foreign.includes(layer));
+      await Promise.all(own.map(async (layer) => await layer.blob()));
       events({ ...shown, completed: now() });
     } catch (error) {
       events({ ...shown, completed: now(), error: error instanceof Error ? error.message : String(error) });

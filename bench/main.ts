@@ -54,6 +54,10 @@ const options: RunnerOptions = {
 };
 
 const place = await openPlace({ tools: toolIds, small: flags.small });
+// Gigabytes would stay.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void place.close().finally(() => process.exit(1)));
+}
 const results: { id: string; title: string; cases: CaseResult[] }[] = [];
 const curves: Curve[] = [];
 /** Written after each workload, so that a bench that is ended has not been for nothing. */
@@ -77,7 +81,15 @@ try {
     const { id, title } = workload;
     log(`${id} ${title}`);
     const cases: CaseResult[] = [];
-    for (const test of await workload.prepare(place)) {
+    if (elapsed() > options.hurry.stop) {
+      log('  left out, no time is left');
+      continue;
+    }
+    const tests = await workload.prepare(place).catch((error: unknown) => {
+      log(`  FAILED: ${error instanceof Error ? error.message : String(error)}`);
+      return [];
+    });
+    for (const test of tests) {
       if (elapsed() > options.hurry.stop) {
         log(`  ${test.name}: left out, no time is left`);
         continue;
@@ -95,6 +107,9 @@ try {
       }
     }
     results.push({ id, title, cases });
+    // Gigabytes, of each tool.
+    if (!workload.short)
+      for (const tool of place.tools) await tool.prune().catch(() => log(`${tool.id}: prune failed`));
     if (withCurves && flags.all) save(results, []);
   }
   if (withCurves) curves.push(...(await measureCurves(place, { log, until: minutes * 60 })));

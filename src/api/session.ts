@@ -123,8 +123,9 @@ export async function withSession<T>(
     beforeCacheMount: mounts.before,
     allowsInsecure: allowed.has('security.insecure'),
   });
+  let isDone = false;
   try {
-    return await work({
+    const result = await work({
       events,
       signal,
       platforms,
@@ -161,6 +162,8 @@ export async function withSession<T>(
         return await Promise.all([convertFor(first), ...rest.map(convertFor)]);
       },
     });
+    isDone = true;
+    return result;
   } catch (error) {
     throw error instanceof BuildError ? redactError(error, served.values()) : error;
   } finally {
@@ -169,7 +172,7 @@ export async function withSession<T>(
     await sources.close();
     await registry.close();
     if (!signal.aborted) await store.keepWithin(bound);
-    store.close();
+    closeStore(store, isDone ? events : undefined);
     await executorClosed;
   }
 }
@@ -178,4 +181,20 @@ async function emptyDirectory(store: Store): Promise<string> {
   const directory = store.tempPath('context');
   await mkdir(directory);
   return directory;
+}
+
+/**
+ * What was made has gone to its destinations by now: that there is no room left to note what a later build could use is no
+ * reason to fail.
+ *
+ * @param events Undefined for a build that failed: its own error counts.
+ */
+function closeStore(store: Store, events: BuildEventSink | undefined): void {
+  try {
+    store.close();
+  } catch (error) {
+    if (!(error instanceof BuildError) || error.code !== 'disk-full') throw error;
+    const message = `later builds will not find what this one made: ${error.message}`;
+    events?.({ type: 'warning', message, hint: error.hint });
+  }
 }

@@ -114,7 +114,13 @@ function assemble(layout: StoreLayout, db: Database, options: StoreOptions): Sto
   const flock = createLock({
     pathOf: (name) => layout.lockPath(name),
     beforeRelease() {
-      if (!closed) db.flush();
+      if (closed) return;
+      try {
+        db.flush();
+      } catch (error) {
+        // The next to come does not find it and makes it again; what must be written says so itself (`sync`, `close`).
+        if (!(error instanceof BuildError) || error.code !== 'disk-full') throw error;
+      }
     },
     holder,
     onWait,

@@ -346,6 +346,38 @@ it('goes on when the disk is full that the cache goes to, and says so once', () 
   expect(insisting.stderr).toMatch(/^error: no space left on device .*cache/m);
 });
 
+it('exports what it built when there is no room left to note it for later builds', () => {
+  // The step fills the state directory to so many KiB: for some of these numbers there is room for files and none for rows.
+  const rest = [10, 20, 30, 40, 60];
+  const layout = busyboxLayout(bench.context('filled-base', {}));
+  const root = bench.context('filled-root', {});
+  const results = rest.map((left) => {
+    const fill = `free=$(df -k /c | awk 'NR==2{print $4}') && dd if=/dev/zero of=/c/fill bs=1k count=$((free-${left}))`;
+    const context = bench.context('filled', {
+      Dockerfile: `FROM busybox\nRUN --mount=type=cache,target=/c ${fill} && echo built > /built\n`,
+    });
+    const out = join(bench.dir, `filled-out-${left}`);
+    const script = 'mount -t tmpfs -o size=24m tmpfs "$0"; exec "$@"';
+    const args = [
+      'build',
+      '--progress',
+      'plain',
+      '--build-context',
+      `busybox=oci-layout://${layout}`,
+      '-o',
+      out,
+      context,
+    ];
+    const env = { ...process.env, ...bench.env, SLIPWAY_ROOT: root };
+    const command = ['-m', 'sh', '-c', script, root, process.execPath, SLIPWAY, ...args];
+    const { status, stderr } = spawnSync('unshare', command, { env, encoding: 'utf8' });
+    expect(status === 0 ? readFileSync(join(out, 'built'), 'utf8') : status, stderr).toBe(status === 0 ? 'built\n' : 5);
+    return stderr.match(/later builds will not find what this one made: no space left/g)?.length ?? 0;
+  });
+  expect(results).toContain(1);
+  expect(Math.max(...results)).toBe(1);
+});
+
 it.each(['SIGKILL', 'SIGINT'] as const)(
   'a cache whose writing was ended by %s is the one of before',
   async (signal) => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -95,6 +95,28 @@ COPY . /src
     expect(second.stderr.match(/^#\d+ CACHED$/gm)?.length).toBeGreaterThanOrEqual(4);
     const image = (text: string) => /^image (sha256:\w+)/m.exec(text)?.[1];
     expect(image(second.stderr)).toBe(image(first.stderr));
+  });
+
+  it('are made of files that a needed step reads, of no others', async () => {
+    const context = bench.context('huge', {
+      Dockerfile: `FROM scratch AS unused
+COPY . /all
+FROM scratch
+COPY --exclude=*.bin small src /
+COPY *.txt /texts/
+`,
+      small: 'small',
+      'src/a': 'a',
+      'one.txt': '1',
+    });
+    // Nobody could read them before the test ends.
+    for (const name of ['huge.bin', 'src/huge.bin']) {
+      writeFileSync(join(context, name), '');
+      truncateSync(join(context, name), 2 ** 40);
+    }
+    const out = join(bench.dir, 'huge-out');
+    expect(await build(context, '-o', out)).toMatchObject({ code: 0 });
+    expect(readdirSync(out).sort()).toEqual(['a', 'small', 'texts']);
   });
 
   it('of a context file count for what is read, not for where and when', async () => {

@@ -92,6 +92,24 @@ describe('prune', () => {
     expect((await build(one)).stderr).not.toMatch(/RUN echo one > \/one\n#\d+ CACHED/);
   });
 
+  it('stops at a size, the longest unused first, and leaves what was used since a time', async () => {
+    await ok(['prune', '--all']);
+    const step = (name: string): string =>
+      bench.context(`sized-${name}`, {
+        Dockerfile: `FROM busybox\nRUN dd if=/dev/zero of=/large bs=1M count=8 && echo ${name} > /i\n`,
+      });
+    const isCached = async (name: string): Promise<boolean> =>
+      /RUN dd.*\n#\d+ CACHED/.test((await build(step(name))).stderr);
+    for (const name of ['old', 'new']) await build(step(name));
+    await ok(['prune', '--until', '1h']);
+    expect(await isCached('old')).toBe(true);
+    // Uses within an hour of the last are not told apart: it is still the older one.
+    const report = JSON.parse(await ok(['prune', '--keep-storage', '14MB', '--json'])) as { cache: number };
+    expect(report.cache).toBeLessThan(14 << 20);
+    expect((await usage()).cache).toBeLessThan(14 << 20);
+    expect([await isCached('old'), await isCached('new')]).toEqual([false, true]);
+  });
+
   it('comes by itself when the cache is too large, after a build that wrote', async () => {
     const large = (i: number) =>
       bench.context(`large-${i}`, {

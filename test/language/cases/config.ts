@@ -239,4 +239,10 @@ export const CONFIG_CASES: readonly LanguageCase[] = [
     dockerfile: 'FROM --platform=linux/amd64 scratch\nENV a=1',
     args: ['--platform', 'linux/amd64'],
   },
+  { name: 'a stage that is called scratch', dockerfile: 'FROM @base AS scratch\nENV x=1\nFROM scratch\nENV y=1' },
+  {
+    name: 'a stage that is called context',
+    dockerfile: 'FROM @base AS context\nRUN echo stage > /f\nFROM scratch\nCOPY --from=context /f /1\nCOPY f /2',
+    files: { f: 'of the context' },
+  },
 ];

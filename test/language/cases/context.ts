@@ -324,4 +324,11 @@ export const CONTEXT_CASES: readonly LanguageCase[] = [
     dockerfile: 'FROM scratch\nADD a.tar /in/',
     prepare: 'head -c 3000 /dev/urandom > one; tar --mtime=@1600000000 -cf b one; head -c 1500 b > a.tar; rm one b',
   },
+  {
+    name: 'capabilities in an archive live on, through COPY and RUN',
+    dockerfile:
+      'FROM @base AS s\nADD a.tar /s/\nRUN touch /s/other && mv /s /t\nFROM scratch\nCOPY --from=s /t /1\nCOPY --from=s --chown=5 /t/f /2\nCOPY --from=s --chmod=711 /t/f /3',
+    prepare:
+      'echo f > f; setcap cap_net_raw+ep f; tar --xattrs --xattrs-include=security.capability --owner=5:5 --group=6:6 --mtime=@1600000000 -cf a.tar f; rm f',
+  },
 ];

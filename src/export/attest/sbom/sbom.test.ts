@@ -1,4 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FileEntry, Layer } from '../../../contracts/index.ts';
 import { snapshotOf } from '../../../image/index.ts';
@@ -9,6 +12,7 @@ import { goPackages, readGoBuildInfo } from './go-build-info.ts';
 import { isLicenseExpression } from './license.ts';
 import { isNpmManifest, parseNpmManifest } from './npm.ts';
 import { isPythonMetadata, parsePythonMetadata } from './python.ts';
+import { parseRpmHeader, readRpmDatabase } from './rpm.ts';
 import { takeInventory } from './scan.ts';
 import { spdx } from './spdx.ts';
 
@@ -271,5 +275,71 @@ describe('inventory', () => {
 
   it('is empty for an empty image', async () => {
     expect(await takeInventory(snapshotOf([]))).toEqual({ distribution: undefined, packages: [], notes: [] });
+  });
+});
+
+describe('rpm', () => {
+  /** A header as rpm keeps it: strings, and integers by their tag. */
+  function header(fields: Readonly<Record<number, string | number>>): Buffer {
+    const index: Buffer[] = [];
+    const data: Buffer[] = [];
+    let at = 0;
+    for (const [tag, value] of Object.entries(fields)) {
+      const entry = Buffer.alloc(16);
+      const bytes = typeof value === 'string' ? Buffer.from(`${value}\0`) : Buffer.alloc(4);
+      if (typeof value === 'number') bytes.writeUInt32BE(value);
+      [Number(tag), typeof value === 'string' ? 6 : 4, at, 1].forEach((word, i) => entry.writeUInt32BE(word, i * 4));
+      index.push(entry);
+      data.push(bytes);
+      at += bytes.length;
+    }
+    const counts = Buffer.alloc(8);
+    counts.writeUInt32BE(index.length, 0);
+    counts.writeUInt32BE(at, 4);
+    return Buffer.concat([counts, ...index, ...data]);
+  }
+  const BASH = {
+    1000: 'bash',
+    1001: '5.2.26',
+    1002: '3.fc40',
+    1014: 'GPL-3.0-or-later',
+    1022: 'x86_64',
+    1044: 'bash-5.2.26-3.fc40.src.rpm',
+  };
+
+  it('headers are read, damaged ones passed over', () => {
+    expect(parseRpmHeader(header({ ...BASH, 1003: 1 }), 'x')).toEqual([
+      expect.objectContaining({
+        type: 'rpm',
+        name: 'bash',
+        version: '5.2.26-3.fc40',
+        epoch: '1',
+        architecture: 'x86_64',
+      }),
+    ]);
+    expect(parseRpmHeader(header({ ...BASH, 1000: 'gpg-pubkey' }), 'x')).toEqual([]);
+    const whole = header(BASH);
+    for (const bytes of [Buffer.alloc(0), Buffer.alloc(8, 0xff), whole.subarray(0, 20), whole.subarray(0, -40)])
+      expect(() => parseRpmHeader(bytes, 'x')).not.toThrow();
+  });
+
+  it('the database is read, in the journal mode of rpm, and nothing is written beside it', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'slipway-rpm-'));
+    const file = join(dir, 'rpmdb.sqlite');
+    const database = new DatabaseSync(file);
+    database.exec(
+      "PRAGMA journal_mode = WAL; CREATE TABLE 'Packages' (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)",
+    );
+    for (const fields of [BASH, { ...BASH, 1000: 'bash-doc', 1022: 'noarch' }])
+      database.prepare('INSERT INTO Packages (blob) VALUES (?)').run(header(fields));
+    database.close();
+    const found = readRpmDatabase(file, 'usr/lib/sysimage/rpm/rpmdb.sqlite');
+    expect(found?.map(({ name }) => name)).toEqual(['bash', 'bash-doc']);
+    expect(readdirSync(dir)).toEqual(['rpmdb.sqlite']);
+    const inventory = { distribution: { id: 'fedora', version: '40' }, packages: found ?? [], notes: [] };
+    const { content } = spdx(inventory, { name: 'x', layers: [], created: 0 } as unknown as Parameters<typeof spdx>[1]);
+    expect(JSON.stringify(content)).toContain('pkg:rpm/fedora/bash@5.2.26-3.fc40?arch=x86_64&distro=fedora-40');
+    rmSync(dir, { recursive: true });
+    expect(readRpmDatabase('/etc/passwd', 'x')).toBeUndefined();
   });
 });

@@ -5,6 +5,7 @@ import { isApkDatabase, parseApkInstalled } from './apk.ts';
 import { isDpkgDatabase, parseDpkgStatus } from './dpkg.ts';
 import { goPackages, readGoBuildInfo, type ReadAt } from './go-build-info.ts';
 import { isNpmManifest, parseNpmManifest } from './npm.ts';
+import { readRpmDatabase } from './rpm.ts';
 import { isPythonMetadata, parsePythonMetadata } from './python.ts';
 import type { Distribution, FoundPackage, Inventory, LayerStep, PackageOrigin } from './types.ts';
 
@@ -32,7 +33,7 @@ const FINDERS: readonly Finder[] = [
 
 /** Databases that every installation writes anew: what is in one tells nothing of which layer a package came with. */
 function isDatabase(path: TreePath): boolean {
-  return path === 'var/lib/dpkg/status' || isApkDatabase(path);
+  return path === 'var/lib/dpkg/status' || isApkDatabase(path) || RPM_DATABASE.test(path);
 }
 
 /** Where rpm keeps its database, in the forms it has had (rpm, macros.in). */
@@ -53,12 +54,12 @@ export async function takeInventory(
   const notes: string[] = [];
   const texts: TreePath[] = [];
   const programs: TreePath[] = [];
+  const databases: TreePath[] = [];
   for (const [path, entry] of await files.walk('')) {
     if (entry.type !== 'file') continue;
     if (FINDERS.some((finder) => finder.matches(path))) texts.push(path);
     else if (isProgram(entry)) programs.push(path);
-    else if (RPM_DATABASE.test(path))
-      notes.push(`the rpm database ${path} was not read: its packages are missing here`);
+    else if (RPM_DATABASE.test(path)) databases.push(path);
   }
   await eachContent(files, texts, (location, path) => {
     found.push(...parseWith(textOf(location), path));
@@ -66,6 +67,11 @@ export async function takeInventory(
   await eachContent(files, programs, (location, path) => {
     const info = withReadAt(location, readGoBuildInfo);
     if (info !== undefined) found.push(...goPackages(info, path));
+  });
+  await eachContent(files, databases, (location, path) => {
+    const packages = rpmPackages(location, path);
+    if (packages === undefined) notes.push(`the rpm database ${path} was not read: its packages are missing here`);
+    else found.push(...packages);
   });
   const originOf = await origins(layers, steps);
   const packages = await Promise.all(found.map(async (one) => ({ ...one, origin: await originOf(one) })));
@@ -80,6 +86,15 @@ function isProgram(entry: NodeEntry): boolean {
 
 function parseWith(text: string, path: TreePath): readonly FoundPackage[] {
   return FINDERS.find((finder) => finder.matches(path))?.parse(text, path) ?? [];
+}
+
+/** Undefined for an older form of it. */
+function rpmPackages(location: ContentLocation, path: TreePath): readonly FoundPackage[] | undefined {
+  return location.kind === 'bytes' || !path.endsWith('.sqlite') ? undefined : readRpmDatabase(location.path, path);
+}
+
+function packagesIn(location: ContentLocation, path: TreePath): readonly FoundPackage[] {
+  return RPM_DATABASE.test(path) ? (rpmPackages(location, path) ?? []) : parseWith(textOf(location), path);
 }
 
 function comparePackages(a: FoundPackage, b: FoundPackage): number {
@@ -106,7 +121,7 @@ async function origins(layers: readonly Layer[], steps: ReadonlyMap<string, Laye
       if (location === undefined) continue;
       const before = known;
       known = new Map(
-        parseWith(textOf(location), path).map((one) => [nameOf(one), before.get(nameOf(one)) ?? index] as const),
+        packagesIn(location, path).map((one) => [nameOf(one), before.get(nameOf(one)) ?? index] as const),
       );
     }
     return known;

@@ -93,6 +93,7 @@ function spdxPackage(
 const SOURCES: Readonly<Record<FoundPackage['type'], string>> = {
   deb: 'found in the database of dpkg',
   apk: 'found in the database of apk',
+  rpm: 'found in the database of rpm',
   npm: 'found in an installed npm package',
   pypi: 'found in an installed Python package',
   golang: 'found in the build information of a Go program',
@@ -116,10 +117,11 @@ function locator(found: FoundPackage, distribution: Distribution | undefined): s
   const { type, name, version, architecture } = found;
   switch (type) {
     case 'deb':
+    case 'rpm':
     case 'apk': {
       const distro = distribution === undefined ? undefined : [distribution.id, distribution.version].join('-');
-      const namespace = distribution?.id ?? (type === 'deb' ? 'debian' : 'alpine');
-      const qualifiers = { arch: architecture, distro: distro?.replace(/-$/, '') };
+      const namespace = distribution?.id ?? { deb: 'debian', rpm: 'fedora', apk: 'alpine' }[type];
+      const qualifiers = { arch: architecture, distro: distro?.replace(/-$/, ''), epoch: found.epoch };
       return packageUrl({ type, namespace, name, version, qualifiers });
     }
     case 'npm':

@@ -2,12 +2,14 @@ import type { TreePath } from '../../../contracts/index.ts';
 
 /** A package that a file system holds, as the files of its ecosystem tell. */
 export interface FoundPackage {
-  readonly type: 'deb' | 'apk' | 'npm' | 'pypi' | 'golang';
+  readonly type: 'deb' | 'apk' | 'rpm' | 'npm' | 'pypi' | 'golang';
   /** Name with scope, group or module path. */
   readonly name: string;
   /** Empty when it does not say. */
   readonly version: string;
   readonly architecture?: string | undefined;
+  /** Of an rpm that has one. */
+  readonly epoch?: string | undefined;
   /** As it says, in whatever words. */
   readonly license?: string | undefined;
   /** Who made it, as it says. */

@@ -17,6 +17,7 @@ import { marshal } from '../llb/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import { finishLocalCaches } from './cache.ts';
 import type { CacheOptions } from './cache.ts';
+import { watchAlive } from './alive.ts';
 import { adapt, readCapabilities } from './capabilities.ts';
 import type { DaemonCapabilities } from './capabilities.ts';
 import { connectDaemon, explainLoss } from './daemon.ts';
@@ -75,6 +76,10 @@ export interface RemoteEngineOptions {
 
 /** The end of the status stream is waited for this long after the build. Milliseconds. */
 const STATUS_GRACE = 3000;
+/** A daemon is asked whether it is there this often, and has as long to answer. Milliseconds. */
+const SIGN_OF_LIFE = 15_000;
+/** As busy as daemons get, they answer one of so many. */
+const MISSES = 3;
 /** To say why a build is given up. Milliseconds. */
 const RETURN_TIMEOUT = 2000;
 
@@ -187,10 +192,15 @@ class RemoteBuild {
       });
     });
     lost.catch(() => undefined);
+    const silent = watchAlive(
+      async () => await this.#daemon.channel.unary(CONTROL.listWorkers, {}, { timeout: SIGN_OF_LIFE }),
+      { interval: SIGN_OF_LIFE, misses: MISSES, signal: this.#abort.signal },
+    );
+    silent.catch(() => undefined);
     try {
       // Whatever ends first with an error ends the build.
-      await Promise.race([this.#frontend(convert, reader), failureOf(outer), lost]);
-      const response = await Promise.race([outer, lost]);
+      await Promise.race([this.#frontend(convert, reader), failureOf(outer), lost, silent]);
+      const response = await Promise.race([outer, lost, silent]);
       await Promise.race([status, delay(STATUS_GRACE)]);
       return this.#finish(response);
     } catch (error) {

@@ -147,6 +147,33 @@ withDaemon('a build on the BuildKit of Docker', () => {
     ).toBe(0);
   });
 
+  it('reads and pushes what wants a login, with that of this machine', async () => {
+    const users = 'alice:$2b$12$mhwVmKL931UgNjzACT7KFu6wb6MpQy6BSGNZTwj/pL/mEgEXcSexe\n';
+    const closed = await startRegistry(join(bench.dir, 'closed-registry'), users);
+    try {
+      const context = bench.context('login', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+      const image = `${closed.host}/team/app:1`;
+      const words = ['--builder', 'docker', '-t', image, '--push', context];
+      const refused = await build(words);
+      expect(refused.code, refused.stderr).toBe(4);
+      expect(refused.stderr.match(/^error: /gm)).toHaveLength(1);
+      const config = join(bench.dir, 'with-login');
+      mkdirSync(config);
+      const auth = Buffer.from('alice:s3cret').toString('base64');
+      writeFileSync(join(config, 'config.json'), JSON.stringify({ auths: { [closed.host]: { auth } } }));
+      const pushed = await build(words, { DOCKER_CONFIG: config });
+      expect(pushed.code, pushed.stderr).toBe(0);
+      expect(pushed.stderr).not.toContain(auth);
+      const from = bench.context('login-from', { Dockerfile: `FROM ${image}\nCOPY Dockerfile /again\n` });
+      const out = join(bench.dir, 'login-out');
+      const read = await build(['--builder', 'docker', '--pull', '-o', out, from], { DOCKER_CONFIG: config });
+      expect(read.code, read.stderr).toBe(0);
+      expect(readdirSync(out).sort()).toEqual(['Dockerfile', 'again']);
+    } finally {
+      await closed.stop();
+    }
+  });
+
   it('sends the context once, then only what changed', async () => {
     const context = bench.context('transfer', {
       Dockerfile: 'FROM scratch\nCOPY . /\n',
@@ -291,6 +318,13 @@ withDaemon('errors of a daemon', () => {
     ['a scheme that is none', 'http://x', /schemes are unix:/],
     ['a name that is none', 'nobody', /there is no builder nobody/],
     ['a program that is missing', 'podman-container://x', /there is no program podman/],
+    ['kubectl that is missing', 'kube-pod://x', /the pod x cannot be reached: there is no program kubectl/],
+    [
+      'docker that is missing',
+      'docker-container://x',
+      /container x [^\n]*cannot be reached: there is no program docker/,
+    ],
+    ['ssh that is missing', 'ssh://x', /there is no program ssh/],
   ] as const)('%s', async (_name, url, message) => {
     const result = await build(
       ['--builder', url, bench.context('any', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' })],
@@ -397,6 +431,16 @@ withDaemon('ways to a daemon', () => {
     expect(asked('podman')).toBe('exec -i buildkitd buildctl dial-stdio');
     await arrives('kube-pod://buildkit-0?namespace=build&container=buildkitd', env);
     expect(asked('kubectl')).toBe('--namespace build exec -i -c buildkitd buildkit-0 -- buildctl dial-stdio');
+    // As `docker buildx create --driver docker-container` keeps it.
+    const instances = join(bench.dir, 'docker/buildx/instances');
+    mkdirSync(instances, { recursive: true });
+    const node = { Name: 'team0', Endpoint: 'unix:///var/run/docker.sock' };
+    writeFileSync(join(instances, 'team'), JSON.stringify({ Name: 'team', Driver: 'docker-container', Nodes: [node] }));
+    await arrives('team', env);
+    expect(asked('docker')).toBe(
+      '--host unix:///var/run/docker.sock exec -i buildx_buildkit_team0 buildctl dial-stdio',
+    );
+    rmSync(join(instances, 'team'));
     await arrives('ssh://me@far:2222', env);
     expect(asked('ssh')).toMatch(/^-l me -p 2222 .* -- far buildctl dial-stdio$/);
   });

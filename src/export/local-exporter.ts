@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { BuildError } from '../contracts/index.ts';
-import type { ContentLocation, Exporter, FileTree, NodeEntry, TreePath } from '../contracts/index.ts';
+import type { ContentLocation, Exporter, ExportInput, FileTree, NodeEntry, TreePath } from '../contracts/index.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
 import type { LocalOutput } from './output-spec.ts';
 import { createClaims, directoryEntry, placeInputs, placedEntry, placedPath } from './place-inputs.ts';
@@ -17,7 +17,8 @@ export function localExporter(spec: LocalOutput, deps: ExporterDeps): Exporter {
   checkDirectory(base);
   return {
     name: 'exporting to client directory',
-    async export(inputs, { signal, events }) {
+    async export(results, { signal, events }) {
+      const inputs = await attested(results, spec);
       await reported(events, 'copying files', async (update) => {
         const { LocalWriter } = await import('./local-writer.ts');
         try {
@@ -61,6 +62,16 @@ export function localExporter(spec: LocalOutput, deps: ExporterDeps): Exporter {
       return {};
     },
   };
+}
+
+/** What is said of the results goes beside their files. */
+export async function attested(
+  results: readonly ExportInput[],
+  { attestationPrefix = '' }: Pick<LocalOutput, 'attestationPrefix'>,
+): Promise<readonly ExportInput[]> {
+  if (results.every(({ attest }) => attest === undefined)) return results;
+  const { withAttestationFiles } = await import('./attest/files.ts');
+  return await Promise.all(results.map(async (result) => await withAttestationFiles(result, attestationPrefix)));
 }
 
 /** @throws BuildError `export`, `permission`: there is something else, or it may not be written. */

@@ -47,6 +47,8 @@ export interface LocalOutput {
   readonly sourceDateEpoch: number | undefined;
   /** Put the result into a directory named by its platform, as `linux_amd64`. Undefined: when there are several. */
   readonly platformSplit: boolean | undefined;
+  /** Of the names of attestation files. */
+  readonly attestationPrefix?: string | undefined;
 }
 
 export interface TarOutput {
@@ -55,6 +57,7 @@ export interface TarOutput {
   readonly dest: string;
   readonly sourceDateEpoch: number | undefined;
   readonly platformSplit: boolean | undefined;
+  readonly attestationPrefix?: string | undefined;
 }
 
 /** The result stays in the cache. */

@@ -23,7 +23,6 @@ const IMAGE_KEYS = [
 /** Understood and without effect: what they ask for is so, or can never be, here. */
 const IDLE_KEYS = [
   'attestation-inline',
-  'attestation-prefix',
   'buildinfo',
   'buildinfo-attrs',
   'oci-artifact',
@@ -38,8 +37,8 @@ const KEYS: Readonly<Record<TypeWord, readonly string[]>> = {
   registry: [...IMAGE_KEYS, 'attestation-storage', 'push', 'push-by-digest', 'registry.insecure', 'store'],
   oci: [...IMAGE_KEYS, 'dest', 'tar'],
   docker: [...IMAGE_KEYS, 'dest', 'tar'],
-  local: ['dest', 'mode', 'platform-split', 'source-date-epoch'],
-  tar: ['dest', 'platform-split', 'source-date-epoch'],
+  local: ['attestation-prefix', 'dest', 'mode', 'platform-split', 'source-date-epoch'],
+  tar: ['attestation-prefix', 'dest', 'platform-split', 'source-date-epoch'],
   cacheonly: [],
 };
 
@@ -130,6 +129,7 @@ function parseFields(attributes: Map<string, string>): OutputSpec {
         mode: read.word('mode', ['copy', 'delete'] as const) ?? 'copy',
         sourceDateEpoch: read.integer('source-date-epoch'),
         platformSplit: read.optionalBoolean('platform-split'),
+        attestationPrefix: read.text('attestation-prefix'),
       };
     }
     case 'tar':
@@ -138,6 +138,7 @@ function parseFields(attributes: Map<string, string>): OutputSpec {
         dest: read.text('dest') ?? '-',
         sourceDateEpoch: read.integer('source-date-epoch'),
         platformSplit: read.optionalBoolean('platform-split'),
+        attestationPrefix: read.text('attestation-prefix'),
       };
     case 'cacheonly':
       return { type };

@@ -4,6 +4,7 @@ import { tarOf } from '../image/index.ts';
 import { compareTreePaths } from '../store/index.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
 import type { TarOutput } from './output-spec.ts';
+import { attested } from './local-exporter.ts';
 import { createClaims, directoryEntry, placeInputs, placedEntry, placedPath } from './place-inputs.ts';
 import type { PlacedInput } from './place-inputs.ts';
 import { reported } from './progress-report.ts';
@@ -16,7 +17,8 @@ export function tarExporter(spec: TarOutput, deps: ExporterDeps): Exporter {
   else checkFileDestination(dest);
   return {
     name: 'exporting to client tarball',
-    async export(inputs, { signal, events }) {
+    async export(results, { signal, events }) {
+      const inputs = await attested(results, spec);
       const epoch = spec.sourceDateEpoch ?? inputs[0]?.sourceDateEpoch;
       const { tree, locate } = await flatten(placeInputs(inputs, spec.platformSplit), epoch);
       await reported(events, 'sending tarball', (update) => {

@@ -125,6 +125,35 @@ it('is what refers to the image in the registry, on demand, and the image stays 
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('add push=true') as string });
 });
 
+it('lies beside the files of a result that is no image, about each of them', async () => {
+  const out = join(bench.dir, 'files');
+  const tar = join(bench.dir, 'files.tar');
+  const built = await build('--provenance', '--sbom', '-o', out, '-o', `type=tar,dest=${tar},attestation-prefix=said-`);
+  expect(built, built.stderr).toMatchObject({ code: 0 });
+  for (const [name, type] of [
+    ['provenance.json', 'https://slsa.dev/provenance/v1'],
+    ['sbom.spdx.json', 'https://spdx.dev/Document'],
+  ] as const) {
+    const statement = JSON.parse(readFileSync(join(out, name), 'utf8')) as {
+      subject: { name: string; digest: { sha256: string } }[];
+    };
+    expect(statement).toMatchObject({ predicateType: type });
+    const sha256 = createHash('sha256')
+      .update(readFileSync(join(out, 'app')))
+      .digest('hex');
+    expect(statement.subject).toContainEqual({ name: 'app', digest: { sha256 } });
+    expect(readFileSync(join(out, name)).includes(CANARY)).toBe(false);
+  }
+  const names = execFileSync('tar', ['tf', tar], { encoding: 'utf8' }).split('\n');
+  expect(names.filter((name) => name.startsWith('said-')).sort()).toEqual([
+    'said-provenance.json',
+    'said-sbom.spdx.json',
+  ]);
+  const plain = join(bench.dir, 'no-files');
+  await build('-o', plain);
+  expect(readdirSync(plain)).not.toContain('provenance.json');
+});
+
 it('leaves one platform one plain manifest unless asked', async () => {
   const layout = join(bench.dir, 'plain');
   expect(await build('-t', 'plain', '-o', `type=oci,tar=false,dest=${layout}`)).toMatchObject({ code: 0 });

@@ -102,7 +102,8 @@ const SOURCES: Readonly<Record<FoundPackage['type'], string>> = {
 /** `Dockerfile:3 [build 2/3] RUN apk add curl; layer 2 of 4, sha256:...`. */
 function originText({ layer, step }: PackageOrigin, layers: readonly string[]): string {
   const place = [step?.line, step?.name].filter((part) => part !== undefined).join(' ');
-  const number = `layer ${layer + 1} of ${layers.length}, ${layers[layer] ?? ''}`;
+  // Of a result that is no image nobody knows the layers.
+  const number = layers.length === 0 ? '' : `layer ${layer + 1} of ${layers.length}, ${layers[layer] ?? ''}`;
   const text = [place, step?.stage === undefined ? '' : `stage ${step.stage}`, number];
   return text.filter((part) => part !== '').join('; ');
 }

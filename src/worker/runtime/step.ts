@@ -10,7 +10,7 @@ import { prepareMounts } from '../mounts/prepare.ts';
 import type { MountContext } from '../mounts/types.ts';
 import { mountView } from '../snapshot/overlay.ts';
 import { saveUpperTree } from '../snapshot/save-tree.ts';
-import { makeParentStubs, plannedStubs, removeStubs } from '../snapshot/stubs.ts';
+import { makeParentStubs, mountPoint, plannedStubs, removeStubs } from '../snapshot/stubs.ts';
 import { viewLayers } from '../snapshot/view-layers.ts';
 import { removeBundle, removeInSteps, removeWork } from './cleanup.ts';
 import { hostsText, type StepEnvironment } from './environment.ts';
@@ -124,7 +124,7 @@ async function withMounts(
   try {
     // As BuildKit: a step's mounts come after these two, and may hide them; parents before what is in them.
     const mounts = [...networkFiles(env, request, bundle), ...parentsFirst(own.mounts)].map((mount) =>
-      withModeOf(rootfs, mount),
+      withModeOf(rootfs, { ...mount, destination: mountPoint(rootfs, mount.destination) }),
     );
     // /proc, /sys and /dev stay where there were none, as with BuildKit.
     const stubs = plannedStubs(

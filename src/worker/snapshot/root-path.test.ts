@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openConfined } from '../../sys/confined.ts';
 import { resolveInRoot } from './root-path.ts';
 import { scanUpper } from './scan.ts';
-import { makeParentStubs, plannedStubs, removeStubs } from './stubs.ts';
+import { makeParentStubs, mountPoint, plannedStubs, removeStubs } from './stubs.ts';
 
 let root: string;
 beforeAll(() => {
@@ -50,6 +50,11 @@ describe('stubs', () => {
     for (const [index, path] of stubs.entries()) {
       expect(stubs.slice(0, index).some((earlier) => path.startsWith(`${earlier}/`))).toBe(false);
     }
+  });
+
+  it('are made behind links: that is where to mount', () => {
+    const points = ['/a/b', '/a/n/m', '/dangling', '/dangling/y'].map((target) => mountPoint(root, target));
+    expect(points).toEqual(['/a/b', '/a/n/m', '/gone/x', '/gone/x/y']);
   });
 
   it('that others are in are plain directories from the start', () => {

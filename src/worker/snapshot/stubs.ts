@@ -25,6 +25,15 @@ export function plannedStubs(root: string, targets: Iterable<string>): readonly 
 }
 
 /**
+ * Where a runtime is to mount: behind a link to what is not there, as runc would make it. crun makes nothing behind links;
+ * many an image has /etc/resolv.conf as such a link.
+ */
+export function mountPoint(root: string, target: string): string {
+  const { path, existing } = resolveInRoot(root, target);
+  return path === '' || existing === path.split('/').length ? target : `/${path}`;
+}
+
+/**
  * Makes those that others are in, as runc makes them: a step may write beside a mount point, and then they stay.
  */
 export function makeParentStubs(root: ConfinedRoot, stubs: readonly TreePath[]): void {

@@ -145,6 +145,7 @@ async function carryOut(
     });
     return { solved: results, image: await exportAll(exporters, inputs, { events, signal }) };
   });
+  session.sources.tellUnpulled();
   await session.mounts.save();
   await cache.write(solved, epochs, image === undefined ? [] : repositoriesOf(image.names));
   const stages = await allStageWeights(frontends, solved, platforms, store);

@@ -300,6 +300,21 @@ export function createSources(options: SourcesOptions): Sources {
       return brokenLayers;
     },
 
+    tellUnpulled() {
+      const unpulled = new Map<Digest, number>();
+      for (const [id, vertex] of shownUnder) {
+        const row = store.layer(id);
+        const size = row?.hasDir === false && !row.blobs.some(({ local }) => local) ? row.blobs[0]?.size : undefined;
+        if (size !== undefined) unpulled.set(vertex, (unpulled.get(vertex) ?? 0) + size);
+      }
+      const now = Date.now();
+      for (const [vertex, bytes] of unpulled) {
+        const name = `not pulled: ${(bytes / 1e6).toFixed(2)}MB of layers that no step needed`;
+        const times = { timestamp: now, started: now, completed: now };
+        events({ type: 'status', vertex, id: name, name, current: 0, total: 0, ...times });
+      }
+    },
+
     isReachable(row) {
       let answer = reachable.get(row.id);
       if (answer === undefined) reachable.set(row.id, (answer = isReachable(row, { store, registry, signal })));

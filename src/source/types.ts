@@ -143,6 +143,8 @@ export interface Sources {
    * @returns Undefined for a base layer that the cache does not hold and nobody here knows.
    */
   cachedLayer(layer: PortableLayer, origin: string): Promise<LayerId | undefined>;
+  /** Says of each image that a step used how many bytes of its layers nobody needed; once, at the end. */
+  tellUnpulled(): void;
   /** Layers of caches whose bytes were asked for and could not be had; from then on they are not reachable. */
   readonly brokenLayers: number;
   /** Whether a layer's bytes are here or can be had; asks the registry about what a cache offered to an earlier build. */

@@ -122,6 +122,9 @@ describe('an image of which one file is copied', () => {
     proxy.reset();
     const first = await counted(context);
     expect(pulled().filter(({ method }) => method === 'GET')).toHaveLength(1);
+    // Of the two layers below.
+    const said = await bench.run(['build', '--no-cache', context]);
+    expect(said.stderr).toMatch(/not pulled: 2\.1\dMB of layers that no step needed/);
     expect(first('process')).toEqual([]);
     proxy.reset();
     await counted(context);

@@ -30,7 +30,7 @@ export async function runExec(
 ): Promise<readonly Snapshot[]> {
   const { op } = vertex;
   if (op.kind !== 'exec') throw new BuildError({ code: 'internal', message: `not an exec op: ${op.kind}` });
-  refuseWhatIsMissing(op, vertex, context, deps);
+  refuseWhatIsMissing(op, deps);
   const prepared = await prepareExecMounts(vertex, op, inputs, deps, context);
   try {
     const { root } = prepared;
@@ -70,17 +70,13 @@ export async function runExec(
   }
 }
 
-function refuseWhatIsMissing(op: ExecOp, vertex: Vertex, context: WorkContext, deps: WorkerDeps): void {
-  for (const device of op.cdiDevices) {
-    if (device.optional) {
-      const message = `the device ${device.name} is not there for this step`;
-      context.events({ type: 'warning', vertex: vertex.digest, message, location: context.location });
-      continue;
-    }
+function refuseWhatIsMissing(op: ExecOp, deps: WorkerDeps): void {
+  const [device] = op.cdiDevices;
+  if (device !== undefined) {
     throw new BuildError({
       code: 'unsupported',
       message: `the device ${device.name} cannot be given to a step`,
-      hint: 'without "required" the step runs and has to do without',
+      hint: 'take the flag away, or build with a BuildKit daemon that has the device: --builder',
     });
   }
   if (op.security === 'insecure' && deps.allowsInsecure !== true) {

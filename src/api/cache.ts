@@ -1,6 +1,6 @@
 import { BuildError, type Snapshot, type SolveResult } from '../contracts/index.ts';
 import { loadCacheExport, type CachedBuild, type CacheTarget } from '../export/index.ts';
-import { parseReference, repositoryName } from '../image/index.ts';
+import { isForeignLayer, parseReference, repositoryName } from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
 import type { RemoteRecords } from '../solver/index.ts';
 import { createCacheImports, type CacheImport } from '../source/index.ts';
@@ -137,7 +137,8 @@ export async function openCache(
 async function fetchRemote({ layers }: Snapshot, store: Store): Promise<void> {
   const absent = layers.filter(({ id }) => {
     const row = store.layer(id);
-    return row !== undefined && !row.hasDir && row.blobs.length > 0 && !row.blobs.some(({ local }) => local);
+    if (row === undefined || row.hasDir || row.blobs.every(isForeignLayer)) return false;
+    return !row.blobs.some(({ local }) => local);
   });
   await Promise.all(absent.map(async (layer) => await layer.blob()));
 }

@@ -5,7 +5,7 @@ import { TAR_END, encodeTarHeader, paddingOf } from '../image/index.ts';
 import type { TarHeader } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
-import { configsOf, documentKind, exportedImage, imageNames, layersOf, makeImages, manifestsOf } from './image.ts';
+import { configsOf, documentKind, exportedImage, imageNames, ownLayersOf, makeImages, manifestsOf } from './image.ts';
 import { fetchLayers } from './image-layers.ts';
 import { LAYOUT_DIRECTORIES, layoutFiles } from './layout.ts';
 import type { LayoutFile } from './layout.ts';
@@ -40,7 +40,7 @@ export async function archiveExporter(spec: ArchiveOutput, deps: ExporterDeps): 
         );
       for (const { descriptor } of configsOf(set))
         await reported(context.events, `exporting config ${descriptor.digest}`, async () => undefined);
-      await fetchLayers(layersOf(set), deps.store);
+      await fetchLayers(ownLayersOf(set), deps.store);
       const options = { names, annotations: spec.annotations, docker: spec.type === 'docker' };
       if (target.kind === 'directory') await writeLayoutDirectory(target.path, set, options, deps.store, context);
       else {

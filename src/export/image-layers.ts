@@ -1,6 +1,15 @@
 import { BuildError } from '../contracts/index.ts';
 import type { ExportContext, Layer, LayerBlob } from '../contracts/index.ts';
-import { MEDIA_TYPES, compressionOf, isBaseLayer, isEstargz, layerTime, packLayer } from '../image/index.ts';
+import {
+  MEDIA_TYPES,
+  compressionOf,
+  isBaseLayer,
+  isEstargz,
+  isForeignLayer,
+  layerTime,
+  packLayer,
+  splitUrls,
+} from '../image/index.ts';
 import type { CompressionType, Descriptor } from '../image/index.ts';
 import type { LayerRow, Store } from '../store/index.ts';
 import { inParallel } from './in-parallel.ts';
@@ -94,21 +103,28 @@ function foreignBlob(row: LayerRow | undefined): LayerRow['blobs'][number] | und
 }
 
 function mustRepack(blob: LayerBlob, { forceCompression, compression, compressionLevel }: ImageAttributes): boolean {
-  if (!forceCompression) return false;
+  if (!forceCompression || isForeignLayer(blob)) return false;
   if (compression === 'estargz') return !isEstargz(blob);
   return compressionOf(blob.mediaType) !== compression || compressionLevel !== undefined;
 }
 
 function layerDescriptor({ mediaType, digest, size, annotations }: LayerBlob, oci: boolean): Descriptor {
-  const kept = oci ? publicAnnotations(annotations) : undefined;
-  const type = layerMediaType(mediaType, oci);
-  return kept === undefined ? { mediaType: type, digest, size } : { mediaType: type, digest, size, annotations: kept };
+  const noted = splitUrls(annotations);
+  const kept = oci ? publicAnnotations(noted.annotations) : undefined;
+  return {
+    mediaType: layerMediaType(mediaType, oci),
+    digest,
+    size,
+    ...(noted.urls === undefined ? {} : { urls: noted.urls }),
+    ...(kept === undefined ? {} : { annotations: kept }),
+  };
 }
 
 /** OCI's name or Docker's for the same thing (BuildKit: util/compression, ConvertAllLayerMediaTypes). */
 export function layerMediaType(mediaType: string, oci: boolean): string {
   const compression = compressionOf(mediaType);
-  if (compression === undefined) return mediaType;
+  // A foreign layer stays one, under the name that its image has for it.
+  if (compression === undefined || isForeignLayer({ mediaType })) return mediaType;
   return (oci ? OCI_LAYERS : DOCKER_LAYERS)[compression];
 }
 

@@ -1,6 +1,13 @@
 /** An image made of a build's result: layers, config, manifest, and an index of several; the same whatever its destination. */
 import type { ExportContext, ExportInput, ExportResult } from '../contracts/index.ts';
-import { MEDIA_TYPES, normalizePlatform, parseReference, platformToString, referenceToString } from '../image/index.ts';
+import {
+  MEDIA_TYPES,
+  isForeignLayer,
+  normalizePlatform,
+  parseReference,
+  platformToString,
+  referenceToString,
+} from '../image/index.ts';
 import type { Descriptor, Index, Manifest, OciPlatform } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import { annotationsFor } from './annotations.ts';
@@ -56,6 +63,10 @@ export async function makeImages(
     images.push({ ...image, attestations: await attestationsOf(image, input, attributes, names) });
   }
   const [only] = images;
+  for (const { descriptor } of distinct(layers.flat(), ({ blob }) => blob.digest).filter(isForeign)) {
+    const from = descriptor.urls === undefined ? '' : `; it is to be had from ${descriptor.urls.join(', ')}`;
+    context.events({ type: 'warning', message: `the foreign layer ${descriptor.digest} is not handed on${from}` });
+  }
   const isReferred = attributes.attestationStorage === 'referrers';
   const isAlone = only !== undefined && images.length === 1 && (isReferred || only.attestations === undefined);
   return { root: isAlone ? only.manifest : makeIndex(images, attributes), images };
@@ -172,6 +183,15 @@ export function layersOf({ images }: ImageSet): readonly ImageLayer[] {
     images.flatMap(({ layers }) => layers),
     ({ blob }) => blob.digest,
   );
+}
+
+/** Those whose bytes go where the image goes. */
+export function ownLayersOf(set: ImageSet): readonly ImageLayer[] {
+  return layersOf(set).filter((layer) => !isForeign(layer));
+}
+
+function isForeign({ descriptor }: ImageLayer): boolean {
+  return isForeignLayer(descriptor);
 }
 
 function distinct<T>(items: readonly T[], key: (item: T) => string): readonly T[] {

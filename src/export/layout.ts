@@ -9,7 +9,7 @@ import { MEDIA_TYPES, familiarString, parseReference } from '../image/index.ts';
 import type { Descriptor } from '../image/index.ts';
 import { annotationsFor, sortedAnnotations } from './annotations.ts';
 import type { Annotation } from './annotations.ts';
-import { isIndex, layersOf, manifestsOf, smallBlobsOf } from './image.ts';
+import { isIndex, ownLayersOf, manifestsOf, smallBlobsOf } from './image.ts';
 import type { Image, ImageSet } from './image.ts';
 import type { ImageDocument } from './document.ts';
 
@@ -35,7 +35,7 @@ export function layoutFiles(set: ImageSet, options: LayoutOptions): readonly Lay
     {
       entries: indexEntries(set, options),
       documents: [...smallBlobsOf(set), ...manifestsOf(set)],
-      layers: layersOf(set).map(({ blob }) => blob),
+      layers: ownLayersOf(set).map(({ blob }) => blob),
       docker: options.docker && image !== undefined ? dockerEntry(image, options.names) : undefined,
     },
   ]);

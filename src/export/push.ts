@@ -4,7 +4,7 @@ import { parseReference, repositoryName } from '../image/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
 import type { ImageDocument } from './document.ts';
-import { layersOf, manifestsOf, smallBlobsOf } from './image.ts';
+import { ownLayersOf, manifestsOf, smallBlobsOf } from './image.ts';
 import type { ImageSet } from './image.ts';
 import { fetchLayer } from './image-layers.ts';
 import type { ImageLayer } from './image-layers.ts';
@@ -96,7 +96,7 @@ async function pushBlobs(
   context: ExportContext,
 ): Promise<void> {
   const { signal, events } = context;
-  const jobs = layersOf(set).map((layer) => async (): Promise<void> => {
+  const jobs = ownLayersOf(set).map((layer) => async (): Promise<void> => {
     const { digest, size } = layer.blob;
     const progress = reportProgress(events, `pushing ${digest}`, `pushing ${digest}`);
     await registry.pushBlob(

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { BuildError } from '../contracts/index.ts';
 import type { Digest, LayerId, Tree, TreePath } from '../contracts/index.ts';
-import { decompress, readBlob, readLayer } from '../image/index.ts';
+import { decompress, isForeignLayer, readBlob, readLayer, splitUrls } from '../image/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { BlobWriter, LayerRow, Store } from '../store/index.ts';
 import { cancelled } from './cancelled.ts';
@@ -236,12 +236,21 @@ function byNearness(blobs: readonly BlobRow[]): readonly BlobRow[] {
 }
 
 function naming(error: unknown, blob: BlobRow): unknown {
-  if (!(error instanceof BuildError) || error.message.includes(blob.digest)) return error;
+  if (!(error instanceof BuildError)) return error;
+  const init = error.toInit();
+  const hint = isForeignLayer(blob) ? foreignHint(blob) : init.hint;
+  if (error.message.includes(blob.digest) && hint === init.hint) return error;
   const from = blob.repositories[0];
-  return new BuildError({
-    ...error.toInit(),
-    message: `${error.message} (layer ${blob.digest}${from === undefined ? '' : ` of ${from}`})`,
-  });
+  const where = error.message.includes(blob.digest)
+    ? ''
+    : ` (layer ${blob.digest}${from === undefined ? '' : ` of ${from}`})`;
+  return new BuildError({ ...init, message: `${error.message}${where}`, hint });
+}
+
+function foreignHint({ annotations }: BlobRow): string {
+  const { urls } = splitUrls(annotations);
+  const where = urls === undefined ? 'whoever made the image has it' : `it is at ${urls.join(', ')}`;
+  return `this is a foreign layer, which registries do not keep: ${where}; ADD it from there, or use another base`;
 }
 
 /** A stream that is read by one and written by another; the reader may stop before its end. */

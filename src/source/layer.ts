@@ -9,6 +9,7 @@ import type {
   Tree,
   TreePath,
 } from '../contracts/index.ts';
+import { isForeignLayer } from '../image/index.ts';
 import type { LayerRow } from '../store/index.ts';
 import { extractFiles, ingestBlob, isTrusted, rowOf } from './layer-blob.ts';
 import type { BlobDeps, BlobRow } from './layer-blob.ts';
@@ -18,8 +19,11 @@ export interface LayerDeps extends BlobDeps {
   readonly hasher: FileHasher;
   /** A layer's blob could not be had, or was not what it should be. */
   readonly failed: (id: LayerId) => void;
+  /** A foreign layer is not in the registry: its files are taken not to be there. */
+  readonly skipped: (id: LayerId, digest: Digest) => void;
 }
 
+const NO_FILES: Tree = new Map();
 const NO_BYTES: ContentLocation = { kind: 'bytes', data: new Uint8Array(0) };
 
 /**
@@ -44,7 +48,16 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
   };
 
   async function readTree(): Promise<Tree> {
-    if (!row().hasTree) await ingest();
+    if (row().hasTree) return store.readTree(id);
+    try {
+      await ingest();
+    } catch (error) {
+      const foreign = row().blobs.find(isForeignLayer);
+      if (foreign === undefined || !(error instanceof BuildError) || error.code !== 'image-not-found') throw error;
+      // What only looks at files goes on without those; whoever needs the layer itself asks for its blob, and fails.
+      deps.skipped(id, foreign.digest);
+      return NO_FILES;
+    }
     return store.readTree(id);
   }
 

@@ -70,6 +70,10 @@ export function createSources(options: SourcesOptions): Sources {
       broken.add(id);
       brokenLayers++;
     },
+    skipped(id, digest) {
+      const message = `the foreign layer ${digest} is not pulled: its files are taken not to be there`;
+      events({ type: 'warning', vertex: shownUnder.get(id), message });
+    },
     progress(id, digest, size) {
       const vertex = shownUnder.get(id);
       return vertex === undefined ? SILENT : reportLayer(events, vertex, digest, size);

@@ -32,7 +32,7 @@ export async function startRegistry(
   const secure = tls === undefined ? '' : `, tls: {certificate: '${tls.certificate}', key: '${tls.key}'}`;
   writeFileSync(
     config,
-    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(dir, 'data')}}, delete: {enabled: true}}\nhttp: {addr: '${host}'${secure}}\n${auth}`,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${join(dir, 'data')}}, delete: {enabled: true}}\nhttp: {addr: '${host}'${secure}}\nvalidation: {disabled: true}\n${auth}`,
   );
   const server = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => server.on('exit', () => resolve()));

@@ -27,6 +27,8 @@ export async function copyEntry(
   const { config, layers } = parsed.document;
   const blobs = [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
   const queue = blobs.filter((blob) => !isForeignLayer(blob));
+  for (const { digest } of blobs.filter(isForeignLayer))
+    events({ type: 'warning', message: `the foreign layer ${digest} is not pushed` });
   const work = async (): Promise<void> => {
     for (let blob = queue.shift(); blob !== undefined; blob = queue.shift())
       await copyBlob(blob, source, repository, registry, signal, events);

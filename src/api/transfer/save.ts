@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { BuildError, type Digest } from '../../contracts/index.ts';
 import { loadArchives, type ArchivedImage } from '../../export/index.ts';
-import { parseDocument, type Descriptor, type Manifest } from '../../image/index.ts';
+import { isForeignLayer, parseDocument, type Descriptor, type Manifest } from '../../image/index.ts';
 import { findImage, openImage } from '../open-image.ts';
 import { step } from '../steps.ts';
 import { withRooms, type Rooms } from './rooms.ts';
@@ -41,9 +41,10 @@ async function archived(name: string, options: SaveOptions, rooms: Rooms): Promi
     const mediaType = parseDocument(bytes, undefined, { name, code: 'store' }).mediaType;
     const root: Descriptor = { mediaType, digest, size: bytes.length };
     const documents = [{ descriptor: root, bytes }, await document(manifest.config, name, rooms)];
-    await Promise.all(manifest.layers.map(async (layer) => await fetchBlob(layer, name, rooms)));
+    const own = ownLayers(manifest.layers, rooms);
+    await Promise.all(own.map(async (layer) => await fetchBlob(layer, name, rooms)));
     const layers = manifest.layers.map((layer) => layer.digest);
-    return { names, root, documents, layers: manifest.layers, docker: { config: manifest.config.digest, layers } };
+    return { names, root, documents, layers: own, docker: { config: manifest.config.digest, layers } };
   }
   const bytes = await store.readBlob(row.digest);
   const root: Descriptor = { mediaType: row.mediaType, digest: row.digest, size: bytes.length };
@@ -61,10 +62,17 @@ async function archived(name: string, options: SaveOptions, rooms: Rooms): Promi
       if (found.kind === 'manifest') manifests.push(found.document);
     }
   }
-  const blobs = [...new Map(manifests.flatMap(({ layers }) => layers).map((one) => [one.digest, one])).values()];
+  const all = [...new Map(manifests.flatMap(({ layers }) => layers).map((one) => [one.digest, one])).values()];
+  const blobs = ownLayers(all, rooms);
   for (const manifest of manifests) documents.push(await document(manifest.config, name, rooms));
   await Promise.all(blobs.map(async (layer) => await fetchBlob(layer, name, rooms)));
   return { names, root, documents, layers: blobs, docker: undefined };
+}
+
+function ownLayers(layers: readonly Descriptor[], { events }: Rooms): readonly Descriptor[] {
+  for (const { digest } of layers.filter(isForeignLayer))
+    events({ type: 'warning', message: `the foreign layer ${digest} is not saved` });
+  return layers.filter((layer) => !isForeignLayer(layer));
 }
 
 async function document(descriptor: Descriptor, name: string, rooms: Rooms) {

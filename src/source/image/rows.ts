@@ -1,7 +1,7 @@
 /** Layers that are known before their bytes are here: those of images, and those that a cache offers. */
 import { existsSync } from 'node:fs';
 import type { Digest, LayerId } from '../../contracts/index.ts';
-import { isBaseLayer, noteOwnLayer } from '../../image/index.ts';
+import { isBaseLayer, noteOwnLayer, withUrlsNoted } from '../../image/index.ts';
 import type { PortableBlob } from '../../image/index.ts';
 import type { Registry } from '../../registry/index.ts';
 import type { LayerRow, Store } from '../../store/index.ts';
@@ -18,12 +18,13 @@ export function imageLayerRow(image: FoundImage, index: number, deps: RowDeps): 
   const diffId = image.diffIds[index];
   const descriptor = image.manifest.layers[index];
   if (diffId === undefined || descriptor === undefined) throw new RangeError(`no layer ${index}`);
-  const { mediaType, digest, size, annotations } = descriptor;
+  const { mediaType, digest, size } = descriptor;
   const id = store.findLayer({ diffId }) ?? store.newLayer();
   const row = store.layer(id);
   const known = row?.blobs.find((blob) => blob.digest === digest);
   // Where the layer is at hand, another blob that an image claims to be the same could only do harm.
   if (known === undefined ? !isAtHand(row, deps) : !known.repositories.includes(image.origin)) {
+    const annotations = withUrlsNoted(descriptor);
     const blob = { mediaType, digest, size, diffId, annotations, repository: image.origin };
     store.saveLayer(id, { diffId, blob });
   }

@@ -23,6 +23,7 @@ const OFFICIAL_PREFIX = 'library/';
 const NAME_LENGTH_MAX = 255;
 /** Nothing longer can be valid: name, tag and digest at their longest. */
 const REFERENCE_LENGTH_MAX = 1024;
+const SHA256_LENGTH = 64;
 
 const DOMAIN_COMPONENT = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])';
 const DOMAIN = new RegExp(`^(?:${DOMAIN_COMPONENT}(?:\\.${DOMAIN_COMPONENT})*|\\[(?:[a-fA-F0-9:]+)\\])(?::[0-9]+)?$`);
@@ -41,7 +42,7 @@ export function parseReference(text: string): Reference {
   if (text === '') throw invalid(text, 'it is empty', 'name an image, for example alpine:3');
   if (text.length > REFERENCE_LENGTH_MAX) throw invalid(`${text.slice(0, 64)}...`, 'it is too long');
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
-    throw invalid(text, 'it is a URL, not an image name', `write ${text.slice(text.indexOf('//') + 2)}`);
+    throw invalid(text, 'it is a URL, not an image name', `did you mean ${nameInUrl(text)}?`);
   }
   if (/^[a-f0-9]{64}$/.test(text)) {
     throw invalid(text, '64 hexadecimal digits are an image ID, not a name', `write name@sha256:${text}`);
@@ -56,13 +57,27 @@ export function parseReference(text: string): Reference {
   const path = colon === -1 ? remainder : remainder.slice(0, colon);
   const tag = colon === -1 ? undefined : remainder.slice(colon + 1);
 
-  if (!DOMAIN.test(domain)) throw invalid(text, `${JSON.stringify(domain)} is not a registry host`);
-  if (path !== path.toLowerCase()) {
-    throw invalid(text, `repository name (${path}) must be lowercase`, `did you mean ${text.toLowerCase()}?`);
+  if (/\s/.test(text)) {
+    const joined = text.trim();
+    throw invalid(
+      text,
+      'it contains a space',
+      /\s/.test(joined) || joined === '' ? NAME_HINT : `did you mean ${joined}?`,
+    );
   }
-  if (!PATH.test(path)) throw invalid(text, describeBadPath(text, path), NAME_HINT);
+  if (!DOMAIN.test(domain)) throw invalid(text, `${JSON.stringify(domain)} is not a registry host`, NAME_HINT);
+  if (path !== path.toLowerCase()) {
+    const name = tag === undefined ? named : named.slice(0, -tag.length - 1);
+    const meant = name.toLowerCase() + text.slice(name.length);
+    throw invalid(text, `repository name (${path}) must be lowercase`, `did you mean ${meant}?`);
+  }
+  if (!PATH.test(path)) throw invalid(text, describeBadPath(path), NAME_HINT);
   if (path.length > NAME_LENGTH_MAX) {
     throw invalid(`${text.slice(0, 64)}...`, `repository name must not be more than ${NAME_LENGTH_MAX} characters`);
+  }
+  if (tag === '') {
+    const name = text.replace(/:(?=@|$)/, '');
+    throw invalid(text, 'no tag follows the colon', `did you mean ${name}, or ${name}:${DEFAULT_TAG}?`);
   }
   if (tag !== undefined && !TAG.test(tag)) {
     throw invalid(
@@ -133,11 +148,29 @@ function parseDigest(text: string, digest: string): Digest {
   if (DIGEST.test(digest) && algorithm !== 'sha256') {
     throw invalid(text, `digest algorithm ${algorithm} is not supported`, 'use a sha256 digest');
   }
-  throw invalid(text, `${JSON.stringify(digest)} is not a digest`, 'a digest is sha256: and 64 lower-case hex digits');
+  const hex = digest.slice(colon + 1);
+  if (algorithm === 'sha256' && /^[0-9a-f]*$/i.test(hex) && hex.length !== SHA256_LENGTH) {
+    const what = hex.length < SHA256_LENGTH ? 'cut short' : 'too long';
+    throw invalid(text, `its digest is ${what}: ${hex.length} hex digits of ${SHA256_LENGTH}`, 'copy the digest whole');
+  }
+  const name = text.slice(0, text.indexOf('@'));
+  throw invalid(
+    text,
+    `${JSON.stringify(digest)} is not a digest`,
+    colon === -1 && TAG.test(digest) && name !== '' && !/:[^/]*$/.test(name)
+      ? `did you mean ${name}:${digest}? After "@" comes a digest: sha256: and 64 lower-case hex digits`
+      : 'a digest is sha256: and 64 lower-case hex digits',
+  );
 }
 
-function describeBadPath(text: string, path: string): string {
-  if (/\s/.test(text)) return 'it contains a space';
+/** The image that a URL leads to, where it is one of Docker Hub's pages, else the URL without its scheme. */
+function nameInUrl(url: string): string {
+  const rest = url.slice(url.indexOf('//') + 2).replace(/\/+$/, '');
+  const page = /^hub\.docker\.com\/(?:_|r)\/([^?#]+?)(?:\/tags)?(?:[?#].*)?$/.exec(rest);
+  return page?.[1] ?? rest;
+}
+
+function describeBadPath(path: string): string {
   if (path === '' || path === OFFICIAL_PREFIX) return 'the repository name is missing';
   return `${JSON.stringify(path)} is not a repository name`;
 }

@@ -1,4 +1,5 @@
 import { BuildError, login, logout } from '../index.ts';
+import { ask } from './ask.ts';
 import { usage, type Command, type Io } from './command.ts';
 
 export const loginCommand: Command = {
@@ -6,17 +7,27 @@ export const loginCommand: Command = {
   usage: '[OPTIONS] [REGISTRY]',
   summary: 'Logs in to a registry (default: Docker Hub); docker and podman share the credentials.',
   flags: [
-    { name: 'username', short: 'u', value: 'NAME', help: 'User' },
-    { name: 'password', short: 'p', value: 'PASSWORD', help: 'Password; others see it in the list of processes' },
+    { name: 'username', short: 'u', value: 'NAME', help: 'User; asked for at a terminal' },
+    {
+      name: 'password',
+      short: 'p',
+      value: 'PASSWORD',
+      help: 'Password; others see it in the list of processes. Without it, it is asked for at a terminal',
+    },
     { name: 'password-stdin', help: 'Read the password from standard input' },
   ],
   async run(parsed, io) {
     const [registry, ...more] = parsed.positionals;
     if (more.length > 0) throw usage(loginCommand, 'login takes one registry');
-    const username = parsed.text('username');
-    if (username === undefined) throw usage(loginCommand, 'login needs --username NAME');
-    const password = parsed.on('password-stdin') ? await readPassword(io) : parsed.text('password');
-    if (password === undefined || password === '') {
+    const isPiped = parsed.on('password-stdin');
+    if (isPiped && parsed.text('password') !== undefined)
+      throw usage(loginCommand, 'login takes --password or --password-stdin, not both');
+    const mayAsk = io.stdin.isTTY && !isPiped;
+    const username = parsed.text('username') ?? (mayAsk ? (await ask(io, 'Username: ', true)).trim() : '');
+    if (username === '') throw usage(loginCommand, 'login needs --username NAME where there is no terminal to ask at');
+    const given = isPiped ? await readPassword(io) : parsed.text('password');
+    const password = given ?? (mayAsk ? await ask(io, 'Password: ', false) : '');
+    if (password === '') {
       throw usage(loginCommand, 'login needs a password: --password-stdin reads it from standard input');
     }
     const saved = await login({ registry, username, password }, { env: io.env });

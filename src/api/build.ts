@@ -5,13 +5,13 @@ import { parseOutput, type OutputSpec } from '../export/index.ts';
 import type { FrontendResult, FrontendWarning } from '../frontend/index.ts';
 import { marshal, printJson } from '../llb/index.ts';
 import { createEngine } from '../solver/index.ts';
-import { openCache, parseCacheWords, repositoriesOf, type CacheWords } from './cache.ts';
+import { openCache, parseCacheWords, repositoriesOf, type CacheWords } from './cache/cache.ts';
 import { openAttestations, type Attestations } from './attest/index.ts';
-import { insecureMounts, mountsStay, parseMountWords } from './cache-mounts.ts';
-import { insecureHosts } from './cache-words.ts';
-import { chooseBuilder } from './builders.ts';
-import { both, createBuildRecorder, type BuildRecorder } from './build-record.ts';
-import { despiteChanges } from './context-changes.ts';
+import { insecureMounts, mountsStay, parseMountWords } from './cache/cache-mounts.ts';
+import { insecureHosts } from './cache/cache-words.ts';
+import { chooseBuilder } from './builders/builders.ts';
+import { both, createBuildRecorder, type BuildRecorder } from './records/build-record.ts';
+import { despiteChanges } from './records/context-changes.ts';
 import { destinationsOf, insecureRegistries } from './destinations.ts';
 import { exportAll, openExporters } from './export-results.ts';
 import type { BuildOptions, BuildResult, StageWeight } from './options.ts';
@@ -36,7 +36,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
       hint: 'leave --squash out, or build on this machine: --builder embedded',
     });
   }
-  if (builder !== undefined) return await (await import('./remote.ts')).buildOnBuilder(options, builder);
+  if (builder !== undefined) return await (await import('./remote/build.ts')).buildOnBuilder(options, builder);
   const outputs = (options.outputs ?? []).map(parseOutput);
   const cacheWords = parseCacheWords(options);
   if (options.offline === true && outputs.some((output) => output.type === 'image' && output.push)) {
@@ -66,7 +66,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
         throw error;
       } finally {
         if (options.explain !== undefined) {
-          const { explainRunning } = await import('./explain.ts');
+          const { explainRunning } = await import('./records/explain.ts');
           options.explain(explainRunning(recorder, session.store));
         }
         if (options.print === undefined) recorder.save(session.store, failure);
@@ -134,7 +134,7 @@ async function carryOut(
         const config: Readonly<Record<string, unknown>> = { ...frontends[i]?.config, ...inlined[i] };
         const plain = { snapshot, config };
         if (options.squash === undefined || !isSquashed) return plain;
-        return await (await import('./squash.ts')).squashImage(options.squash, plain, session);
+        return await (await import('./inputs/squash.ts')).squashImage(options.squash, plain, session);
       }),
     );
     const inputs = results.flatMap((result, i): readonly ExportInput[] => {
@@ -151,7 +151,7 @@ async function carryOut(
   const stages = await allStageWeights(frontends, solved, platforms, store);
   await tell(options, image, stages);
   if (options.verifyCache === undefined) return { image, stages };
-  const { verifyBuild } = await import('./verify.ts');
+  const { verifyBuild } = await import('./records/verify.ts');
   return { image, stages, verified: await verifyBuild(options.verifyCache, recorder, frontends, session) };
 }
 

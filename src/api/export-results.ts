@@ -6,10 +6,10 @@ import {
   type Exporter,
 } from '../contracts/index.ts';
 import { createExporter, type OutputSpec } from '../export/index.ts';
-import { cwdOf } from './inputs.ts';
+import { cwdOf } from './inputs/inputs.ts';
 import type { BuildOptions } from './options.ts';
 import type { Session } from './session.ts';
-import { beginStep, type OpenStep } from './steps.ts';
+import { beginStep, type OpenStep } from './records/steps.ts';
 
 /**
  * An exporter for each destination. Made before anything is built: what is wrong with a destination is said then.

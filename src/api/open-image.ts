@@ -13,7 +13,7 @@ import {
 } from '../image/index.ts';
 import { familiarString, parseReference, referenceToString } from '../image/reference.ts';
 import type { ImageRow, Store } from '../store/index.ts';
-import { hostPlatform, parsePlatform } from './platform.ts';
+import { hostPlatform, parsePlatform } from './inputs/platform.ts';
 
 /** Stands for the name of an image that has none, with its digest: it was loaded from an archive that gives it none. */
 export const NAMELESS = 'localhost/none';

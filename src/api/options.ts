@@ -1,6 +1,6 @@
 import type { BuildEventSink, Digest } from '../contracts/index.ts';
 import type { Explanation } from '../solver/index.ts';
-import type { VerifiedStep, VerifySample } from './verify.ts';
+import type { VerifiedStep, VerifySample } from './records/verify.ts';
 
 /** What every entry of the library takes from its surroundings. Absent = the process's own. */
 export interface HostOptions {

@@ -11,19 +11,19 @@ import { createEngine } from '../solver/index.ts';
 import { createSources, type Pins, type Sources } from '../source/index.ts';
 import { openStore, type Store } from '../store/index.ts';
 import { createWorker } from '../worker/index.ts';
-import { openMounts, type MountWords, type TravellingMounts } from './cache-mounts.ts';
-import type { ContextDirectory } from './contexts.ts';
-import { allowedEntitlements, checkEntitlements } from './entitlements.ts';
-import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs.ts';
-import { frozenPins } from './lock-file.ts';
+import { openMounts, type MountWords, type TravellingMounts } from './cache/cache-mounts.ts';
+import type { ContextDirectory } from './inputs/contexts.ts';
+import { allowedEntitlements, checkEntitlements } from './inputs/entitlements.ts';
+import { cwdOf, frontendOptions, readInputs, type Inputs } from './inputs/inputs.ts';
+import { frozenPins } from './lock/lock-file.ts';
 import type { BuildOptions } from './options.ts';
-import { hostPlatform, parsePlatforms } from './platform.ts';
-import { beginStep } from './steps.ts';
+import { hostPlatform, parsePlatforms } from './inputs/platform.ts';
+import { beginStep } from './records/steps.ts';
 import { waitingFor } from './with-store.ts';
-import { parseSecrets, parseSsh, servedSecrets } from './secrets.ts';
-import { keepStorage, projectDirectory } from './usage-words.ts';
+import { parseSecrets, parseSsh, servedSecrets } from './inputs/secrets.ts';
+import { keepStorage, projectDirectory } from './storage/usage-words.ts';
 
-export { cwdOf } from './inputs.ts';
+export { cwdOf } from './inputs/inputs.ts';
 
 /** The rooms of one build, open. */
 export interface Session {

@@ -1,6 +1,6 @@
 import type { EmbeddedEngine, SolveOptions, SolveResult } from '../contracts/index.ts';
 import type { FrontendResult } from '../frontend/index.ts';
-import { otherStageHint } from './missing-source.ts';
+import { otherStageHint } from './inputs/missing-source.ts';
 
 /**
  * Solves the graphs of all platforms at once; what they share is built once. The first that fails stops the others, and

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { defaultRoot } from '../store/index.ts';
-import { chooseBuilder, EMBEDDED } from './builders.ts';
+import { chooseBuilder, EMBEDDED } from './builders/builders.ts';
 import type { HostOptions } from './options.ts';
 
 /** Kept equal to package.json by a test. */

@@ -4,7 +4,7 @@ import { snapshotOf } from '../image/index.ts';
 import type { Platform, Vertex, VertexInput } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
 import type { StageWeight } from './options.ts';
-import { platformText } from './platform.ts';
+import { platformText } from './inputs/platform.ts';
 
 /**
  * What every stage weighed and what of it shipped.

@@ -9,7 +9,7 @@
  *     engine.ts    one build; capabilities.ts, status.ts, errors.ts: the daemon's language and ours
  *
  * A *daemon* is a BuildKit that we are connected to; a *builder* is a name for one or several of them, its *nodes*
- * (`api/builders.ts`). Not here: the Dockerfile (`frontend/`), what is asked of registries by ourselves (`registry/`).
+ * (`api/builders/`). Not here: the Dockerfile (`frontend/`), what is asked of registries by ourselves (`registry/`).
  */
 export { parseCacheOptions } from './cache.ts';
 export type { CacheOptions } from './cache.ts';

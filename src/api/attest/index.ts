@@ -2,8 +2,8 @@
 import { BuildError } from '../../contracts/index.ts';
 import { parseAttestations } from '../../export/index.ts';
 import type { Pins } from '../../source/index.ts';
-import type { Inputs } from '../inputs.ts';
-import { frozenPins } from '../lock-file.ts';
+import type { Inputs } from '../inputs/inputs.ts';
+import { frozenPins } from '../lock/lock-file.ts';
 import type { BuildOptions } from '../options.ts';
 import type { Attestor } from './attestor.ts';
 

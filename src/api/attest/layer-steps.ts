@@ -1,7 +1,7 @@
 import type { LayerId, SolveResult } from '../../contracts/index.ts';
 import type { LayerStep } from '../../export/index.ts';
 import type { FrontendResult } from '../../frontend/index.ts';
-import { stagePositions } from '../stage-positions.ts';
+import { stagePositions } from '../records/stage-positions.ts';
 
 /** Which step made each layer, of those that are still known. */
 export async function layerSteps(

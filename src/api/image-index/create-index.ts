@@ -3,7 +3,7 @@ import { checkAnnotations, giveNames, parseAnnotation, prepareNames, type Annota
 import { digestOf, parseIndex, parseReference, referenceToString, repositoryName } from '../../image/index.ts';
 import { createRegistry, parseMirrors, type Registry } from '../../registry/index.ts';
 import type { Store } from '../../store/index.ts';
-import { step } from '../steps.ts';
+import { step } from '../records/steps.ts';
 import { withStore } from '../with-store.ts';
 import { copyEntry } from './copy.ts';
 import { joinEntries, joinIndex, platformText, type JoinedEntry } from './join.ts';

@@ -5,7 +5,7 @@ import { matchPattern } from '../../pattern/index.ts';
 import type { ImageRow, Store } from '../../store/index.ts';
 import { findImage, NAMELESS, readManifests } from '../open-image.ts';
 import type { HostOptions } from '../options.ts';
-import { hostPlatform, platformText } from '../platform.ts';
+import { hostPlatform, platformText } from '../inputs/platform.ts';
 import { withStore } from '../with-store.ts';
 
 export interface ImageListItem {

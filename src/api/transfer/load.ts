@@ -4,9 +4,9 @@ import { resolve } from 'node:path';
 import { BuildError, type Digest } from '../../contracts/index.ts';
 import { loadArchiveReader } from '../../source/index.ts';
 import { NAMELESS, readManifests } from '../open-image.ts';
-import { hostPlatform, platformText } from '../platform.ts';
+import { hostPlatform, platformText } from '../inputs/platform.ts';
 import { systemError } from '../system-error.ts';
-import { step } from '../steps.ts';
+import { step } from '../records/steps.ts';
 import { withRooms, type Rooms } from './rooms.ts';
 import type { LoadedImage, LoadOptions } from './types.ts';
 

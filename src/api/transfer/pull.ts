@@ -1,8 +1,8 @@
 import { BuildError, type Digest } from '../../contracts/index.ts';
 import { isForeignLayer, parseDocument, platformFits, parseReference, referenceToString } from '../../image/index.ts';
 import { vertex } from '../../llb/index.ts';
-import { hostPlatform, parsePlatform, platformText } from '../platform.ts';
-import { now } from '../steps.ts';
+import { hostPlatform, parsePlatform, platformText } from '../inputs/platform.ts';
+import { now } from '../records/steps.ts';
 import { withRooms } from './rooms.ts';
 import type { PulledImage, PullOptions } from './types.ts';
 

@@ -11,8 +11,8 @@ import { giveNames, prepareNames } from '../../export/index.ts';
 import { copyEntry } from '../image-index/copy.ts';
 import { openSource } from '../image-index/source.ts';
 import type { ImageSource } from '../image-index/types.ts';
-import { parsePlatform, platformText } from '../platform.ts';
-import { step } from '../steps.ts';
+import { parsePlatform, platformText } from '../inputs/platform.ts';
+import { step } from '../records/steps.ts';
 import { withRooms, type Rooms } from './rooms.ts';
 import type { PushedImage, PushOptions } from './types.ts';
 

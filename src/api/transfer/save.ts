@@ -3,7 +3,7 @@ import { BuildError, type Digest } from '../../contracts/index.ts';
 import { loadArchives, type ArchivedImage } from '../../export/index.ts';
 import { isForeignLayer, parseDocument, type Descriptor, type Manifest } from '../../image/index.ts';
 import { findImage, openImage } from '../open-image.ts';
-import { step } from '../steps.ts';
+import { step } from '../records/steps.ts';
 import { withRooms, type Rooms } from './rooms.ts';
 import type { SaveOptions } from './types.ts';
 

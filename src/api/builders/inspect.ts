@@ -8,7 +8,7 @@ import {
   type UsageRecord,
 } from '../../buildkit/index.ts';
 import { BuildError } from '../../contracts/index.ts';
-import { EMBEDDED, findBuilder, Node } from './builders.ts';
+import { EMBEDDED, findBuilder } from './builders.ts';
 import type { Builder, BuilderNode } from './types.ts';
 import type { HostOptions } from '../options.ts';
 

@@ -35,7 +35,7 @@ async function readLine(stdin: NodeJS.ReadStream, echo: (text: string) => void):
       act();
     };
     const onData = (chunk: Buffer | string): void => {
-      const characters = [...chunk.toString()];
+      const characters = Array.from(chunk.toString());
       for (const [i, character] of characters.entries()) {
         if (ENTER.includes(character)) {
           // What was typed ahead answers the next question.

@@ -43,7 +43,7 @@ export const BUILD_FLAGS: readonly Flag[] = [
     name: 'build-arg',
     value: 'NAME[=VALUE]',
     multiple: true,
-    help: 'Value of an ARG; without =VALUE from the environment',
+    help: 'Value of an ARG; without =VALUE from the environment. SOURCE_DATE_EPOCH of the environment is one',
   },
   {
     name: 'build-context',

@@ -1,7 +1,10 @@
 /** `NAME=VALUE` words of flags. */
 import { usage, type Command } from './command.ts';
 
-/** `--build-arg X` takes the environment's value and is dropped where that is unset (dockerfile-features: as buildx). */
+/**
+ * `--build-arg X` takes the environment's value and is dropped where that is unset; a SOURCE_DATE_EPOCH of the
+ * environment needs no flag (both as buildx has it).
+ */
 export function buildArgs(
   command: Command,
   words: readonly string[],
@@ -14,7 +17,11 @@ export function buildArgs(
     const value = env[word];
     return value === undefined ? [] : [[word, value]];
   });
-  return Object.fromEntries(entries);
+  const { SOURCE_DATE_EPOCH: epoch } = env;
+  return {
+    ...(epoch === undefined || epoch === '' ? {} : { SOURCE_DATE_EPOCH: epoch }),
+    ...Object.fromEntries(entries),
+  };
 }
 
 /** `NAME=VALUE` words by name. */

@@ -30,7 +30,6 @@ export const push: Workload = {
       },
       {
         name: 'again',
-        target: 0.8,
         runs: 5,
         warm: true,
         before: (tool) => place.run(tool, request(place.registry)),

@@ -7,6 +7,7 @@ import { BuildError } from '../contracts/index.ts';
 import type { Digest, MovedStage } from '../contracts/index.ts';
 import { capabilities, rewrite } from '../llb/index.ts';
 import type { Definition, FileAction, Op, Replacement, Rewritten, Vertex, VertexInput } from '../llb/index.ts';
+import { copyFiles } from './copy-files.ts';
 import type { PbPongResponse } from './gen/gateway.ts';
 
 export interface DaemonCapabilities {
@@ -156,23 +157,7 @@ function mergeByCopy(inputs: readonly VertexInput[]): Replacement | undefined {
     input: i === 0 ? 0 : inputs.length + i - 1,
     secondaryInput: i + 1,
     output: i === inputs.length - 2 ? 0 : -1,
-    action: {
-      kind: 'copy',
-      src: '/',
-      dest: '/',
-      mode: -1,
-      followSymlink: false,
-      dirCopyContents: true,
-      attemptUnpackDockerCompatibility: false,
-      createDestPath: true,
-      allowWildcard: false,
-      allowEmptyWildcard: false,
-      timestamp: -1n,
-      includePatterns: [],
-      excludePatterns: [],
-      alwaysReplaceExistingDestPaths: false,
-      requiredPaths: [],
-    },
+    action: copyFiles(),
   }));
   return { op: { kind: 'file', actions }, inputs };
 }

@@ -3,6 +3,7 @@ import type { FileTree } from '../contracts/index.ts';
 import { definition, vertex } from '../llb/index.ts';
 import type { Definition, Platform, Vertex } from '../llb/index.ts';
 import { matchPattern } from '../pattern/index.ts';
+import { copyFiles } from './copy-files.ts';
 
 /** Depth of links followed, so that a circle of them ends. */
 const LINKS_MAX = 255;
@@ -26,23 +27,7 @@ export async function partOfStage(
           input: -1,
           secondaryInput: 0,
           output: 0,
-          action: {
-            kind: 'copy',
-            src: '/',
-            dest: '/',
-            mode: -1,
-            followSymlink: false,
-            dirCopyContents: true,
-            attemptUnpackDockerCompatibility: false,
-            createDestPath: true,
-            allowWildcard: false,
-            allowEmptyWildcard: false,
-            timestamp: -1n,
-            includePatterns: [...wanted].sort().map(quote),
-            excludePatterns: [],
-            alwaysReplaceExistingDestPaths: false,
-            requiredPaths: [],
-          },
+          action: copyFiles([...wanted].sort().map(quote)),
         },
       ],
     },

@@ -21,6 +21,7 @@ export { DEFAULT_LEVELS, LEVEL_MAX, compress, compressorName, layerMediaType } f
 export type { Compression, CompressionType } from './compress.ts';
 export { decompress, detectCompression } from './decompress.ts';
 export type { CompressionFormat, DecompressOptions } from './decompress.ts';
+export { entryTarget, xattrsDigest } from './entry-facts.ts';
 export { isForeignLayer, splitUrls, withUrlsNoted } from './foreign.ts';
 export type { Subject } from './json.ts';
 export { isWhiteoutName, layerNameOf, opaqueName, treePathOf, whiteoutName } from './layer-path.ts';

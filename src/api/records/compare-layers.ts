@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Layer, TreeEntry, TreePath } from '../../contracts/index.ts';
+import { entryTarget, xattrsDigest } from '../../image/index.ts';
 import type { FileDifference } from '../../solver/index.ts';
 
 type Contents = Pick<Layer, 'tree' | 'digests'>;
@@ -43,7 +43,7 @@ function compareEntries(path: TreePath, a: TreeEntry, b: TreeEntry): readonly Fi
   const compare = (change: FileDifference['change'], from: string | undefined, to: string | undefined): void => {
     if (from !== to) found.push({ change, path, from, to });
   };
-  compare('target', targetOf(a), targetOf(b));
+  compare('target', entryTarget(a), entryTarget(b));
   if (a.type !== 'symlink') compare('mode', a.mode.toString(8), b.mode.toString(8));
   compare('owner', `${a.uid}:${a.gid}`, `${b.uid}:${b.gid}`);
   compare('xattrs', xattrsDigest(a.xattrs), xattrsDigest(b.xattrs));
@@ -53,28 +53,4 @@ function compareEntries(path: TreePath, a: TreeEntry, b: TreeEntry): readonly Fi
 /** An opaque directory hides what is below it: it is another thing than a directory. */
 function typeOf(entry: TreeEntry): string {
   return entry.type === 'directory' && entry.opaque === true ? 'opaque directory' : entry.type;
-}
-
-function targetOf(entry: TreeEntry): string | undefined {
-  switch (entry.type) {
-    case 'symlink':
-      return entry.target;
-    case 'file':
-      return entry.hardlink;
-    case 'char-device':
-    case 'block-device':
-      return `${entry.major}:${entry.minor}`;
-    case 'directory':
-    case 'fifo':
-    case 'socket':
-    case 'whiteout':
-      return undefined;
-  }
-}
-
-function xattrsDigest(xattrs: ReadonlyMap<string, Uint8Array> | undefined): string | undefined {
-  if (xattrs === undefined || xattrs.size === 0) return undefined;
-  const hash = createHash('sha256');
-  for (const [name, value] of xattrs) hash.update(`${name}\0${value.length}\0`).update(value);
-  return hash.digest('hex').slice(0, 16);
 }

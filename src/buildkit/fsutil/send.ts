@@ -27,11 +27,6 @@ const readAsync = promisify(read);
  *
  * @throws GrpcError when the receiver fails
  */
-/**
- * Sends `listing`; `hostPath` says where the bytes of a file are.
- *
- * @throws GrpcError when the receiver fails
- */
 export async function sendFiles(
   call: ServerCall,
   listing: Listing,

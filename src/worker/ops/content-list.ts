@@ -2,8 +2,8 @@
  * What is behind a content key, path by path: kept once for each new key, so that a later build can say which file of
  * thousands changed. The same rows as in `content-key.ts`, with what counts of each.
  */
-import { createHash } from 'node:crypto';
-import type { Digest, FileTree, NodeEntry, Snapshot, TreePath } from '../../contracts/index.ts';
+import type { Digest, FileTree, Snapshot, TreePath } from '../../contracts/index.ts';
+import { entryTarget, xattrsDigest } from '../../image/index.ts';
 import type { FileAction, Mount, Vertex } from '../../llb/index.ts';
 import type { ContentListEntry } from '../../store/index.ts';
 import { ALL_FACTS, contentMounts, copyFacts, factsOfRow, mountedRows, readsNames } from './content-key.ts';
@@ -86,30 +86,8 @@ function listEntry(row: SelectedRow, all: Facts, digests: ReadonlyMap<TreePath, 
     type: entry.type,
     mode: !counts ? undefined : change === undefined ? entry.mode : change(entry.mode, entry.type === 'directory'),
     owner: facts.owner ? `${entry.uid}:${entry.gid}` : undefined,
-    target: targetOf(entry),
-    xattrs: entry.xattrs === undefined || entry.xattrs.size === 0 ? undefined : xattrsDigest(entry.xattrs),
+    target: entryTarget(entry),
+    xattrs: xattrsDigest(entry.xattrs),
     digest: digest?.slice(7, 23),
   };
-}
-
-function targetOf(entry: NodeEntry): string | undefined {
-  switch (entry.type) {
-    case 'symlink':
-      return entry.target;
-    case 'file':
-      return entry.hardlink;
-    case 'char-device':
-    case 'block-device':
-      return `${entry.major}:${entry.minor}`;
-    case 'directory':
-    case 'fifo':
-    case 'socket':
-      return undefined;
-  }
-}
-
-function xattrsDigest(xattrs: ReadonlyMap<string, Uint8Array>): string {
-  const hash = createHash('sha256');
-  for (const [name, value] of xattrs) hash.update(`${name}\0${value.length}\0`).update(value);
-  return hash.digest('hex').slice(0, 16);
 }

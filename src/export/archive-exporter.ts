@@ -1,10 +1,10 @@
-import { createReadStream } from 'node:fs';
 import { BuildError } from '../contracts/index.ts';
 import type { ExportContext, Exporter } from '../contracts/index.ts';
 import { TAR_END, encodeTarHeader, paddingOf } from '../image/index.ts';
 import type { TarHeader } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
+import { fileChunks } from './file-chunks.ts';
 import { configsOf, documentKind, exportedImage, imageNames, ownLayersOf, makeImages, manifestsOf } from './image.ts';
 import { fetchLayers } from './image-layers.ts';
 import { LAYOUT_DIRECTORIES, layoutFiles } from './layout.ts';
@@ -124,7 +124,7 @@ async function copyBlob(
   report: (bytes: number) => void,
 ): Promise<void> {
   let done = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+  for await (const chunk of fileChunks(path)) {
     if (signal.aborted) throw new BuildError({ code: 'cancelled', message: 'cancelled' });
     await sink.write(chunk);
     report((done += chunk.length));

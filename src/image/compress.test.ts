@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { constants, createDeflateRaw, gunzipSync, inflateRawSync, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { compress } from './compress.ts';
 import type { CompressionType } from './compress.ts';
 import { decompress } from './decompress.ts';
 import { looksIncompressible } from './deflate-block.ts';
+import { encodeBlock } from './encode-block.ts';
 
 const MiB = 1024 * 1024;
 const text = Buffer.from(Array.from({ length: 300_000 }, (_, i) => `line ${i * 7919} of some text\n`).join(''));
@@ -115,4 +116,20 @@ test('chunks are released once they are done with, and an error of the source en
     joined(compress(source, { type: 'gzip', level: 1 }, (chunk) => released.push(chunk[0] ?? -1))),
   ).rejects.toThrow('no more');
   expect(released.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+});
+
+test.each<CompressionType>(['gzip', 'zstd'])('%s: no result is kept once the next one is asked for', async (type) => {
+  const kept: Uint8Array[] = [];
+  for await (const piece of compress(cut(mixed, MiB), { type, level: 1 })) {
+    expect(piece.length).toBeGreaterThan(0);
+    kept.push(piece);
+  }
+  const held = new Set(kept.map(({ buffer }) => buffer).filter(({ byteLength }) => byteLength >= MiB));
+  expect(held.size).toBe(0);
+});
+
+test('a block that has no room in one piece is whole', async () => {
+  const encoder = createDeflateRaw({ level: 1, flush: constants.Z_SYNC_FLUSH, chunkSize: 4096 });
+  const out = await encodeBlock(encoder, text.subarray(0, MiB));
+  expect(inflateRawSync(out, { finishFlush: constants.Z_SYNC_FLUSH }).equals(text.subarray(0, MiB))).toBe(true);
 });

@@ -3,6 +3,7 @@
  * itself, and joined in order. Equal bytes in give equal bytes out for one version of the compressor, on any number of
  * cores and however the stream was cut.
  */
+import { dropBlock, encodeBlock } from './encode-block.ts';
 import { inOrder } from './in-order.ts';
 import { MEDIA_TYPES } from './types.ts';
 
@@ -21,14 +22,21 @@ export interface Compression {
 export const DEFAULT_LEVELS: Readonly<Record<CompressionType, number>> = { gzip: 4, zstd: 3, uncompressed: 0 };
 export const LEVEL_MAX: Readonly<Record<CompressionType, number>> = { gzip: 9, zstd: 22, uncompressed: 0 };
 
+const MiB = 1024 * 1024;
 /** A gzip block; deflate sees the 32 KiB before it as its dictionary. */
-export const BLOCK_SIZE = 1024 * 1024;
-/** A zstd frame. Frames know nothing of each other, so they are larger. */
-const FRAME_SIZE = 4 * 1024 * 1024;
+const GZIP_BLOCK = MiB;
 const WINDOW = 32 * 1024;
-/** Blocks in work at once: what the pool's threads (4 unless told otherwise) can do and one in reserve. */
-const IN_WORK = 5;
-const FRAMES_IN_WORK = 3;
+/** A zstd frame. Frames know nothing of each other: those of 1 MiB are up to a tenth larger in sum (`node_modules`). */
+const ZSTD_FRAME = 4 * MiB;
+
+/** Bytes of the pieces that a compressor takes as they are; all others it has to copy. */
+export const BLOCK_SIZES: Readonly<Record<CompressionType, number>> = {
+  gzip: GZIP_BLOCK,
+  zstd: ZSTD_FRAME,
+  uncompressed: MiB,
+};
+/** Blocks in work at once: what the pool's threads (4 unless told otherwise) can do and one in reserve; of zstd's one less. */
+export const BLOCKS_IN_WORK: Readonly<Record<CompressionType, number>> = { gzip: 5, zstd: 3, uncompressed: 1 };
 
 /** What made a blob, as recorded with it: equal compressed digests are promised for equal compressors only. */
 export function compressorName({ type, level }: Compression): string {
@@ -36,7 +44,7 @@ export function compressorName({ type, level }: Compression): string {
     case 'gzip':
       return `zlib ${process.versions.zlib} gzip-${level} blocks`;
     case 'zstd':
-      return `zstd ${process.versions['zstd'] ?? ''} zstd-${level} frames`;
+      return `zstd ${process.versions['zstd'] ?? ''} zstd-${level} frames of 4 MiB`;
     case 'uncompressed':
       return 'none';
   }
@@ -58,6 +66,7 @@ export function layerMediaType(type: CompressionType): string {
  * @param source Its chunks are read after the next one was asked for, so they must not be used again, unless `release`
  *   said so.
  * @param release Called with a chunk once its bytes are no longer needed.
+ * @returns Pieces that are gone once the next one is asked for.
  */
 export function compress(
   source: AsyncIterable<Uint8Array>,
@@ -96,14 +105,14 @@ async function* gzip(
   let size = 0;
   let dictionary: Buffer = Buffer.alloc(0);
   yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
-  const compressed = inOrder(blocksOf(source, BLOCK_SIZE, release), IN_WORK, ({ bytes, chunk }) => {
+  const compressed = inOrder(blocksOf(source, GZIP_BLOCK, release), BLOCKS_IN_WORK.gzip, ({ bytes, done }) => {
     checksum = crc32(bytes, checksum);
     size += bytes.length;
     const before = dictionary;
     dictionary = Buffer.from(bytes.subarray(Math.max(0, bytes.length - WINDOW)));
-    return deflateBlock(bytes, level, before).finally(() => chunk !== undefined && release?.(chunk));
+    return deflateBlock(bytes, level, before).finally(done);
   });
-  for await (const pieces of compressed) yield* pieces;
+  yield* dropped(compressed);
   const trailer = Buffer.alloc(10);
   // An empty last block ends the deflate stream.
   trailer[0] = 0x03;
@@ -118,27 +127,34 @@ async function* zstd(
   level: number,
   release?: (chunk: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array> {
-  const { constants, zstdCompress } = await import('node:zlib');
-  const options = { params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 } };
-  const frame = (bytes: Uint8Array): Promise<Uint8Array> =>
-    new Promise((resolve, reject) =>
-      zstdCompress(bytes, options, (error, result) => (error === null ? resolve(result) : reject(error))),
-    );
-  let empty = true;
-  const frames = inOrder(blocksOf(source, FRAME_SIZE, release), FRAMES_IN_WORK, ({ bytes, chunk }) =>
-    frame(bytes).finally(() => chunk !== undefined && release?.(chunk)),
-  );
-  for await (const bytes of frames) {
-    empty = false;
+  const { constants, createZstdCompress } = await import('node:zlib');
+  const params = { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 };
+  const frame = (bytes: Uint8Array): Promise<Uint8Array> => {
+    // ZSTD_COMPRESSBOUND, and some.
+    const chunkSize = bytes.length + (bytes.length >> 8) + 1024;
+    return encodeBlock(createZstdCompress({ params, chunkSize, flush: constants.ZSTD_e_end }), bytes);
+  };
+  let size = 0;
+  const frames = inOrder(blocksOf(source, ZSTD_FRAME, release), BLOCKS_IN_WORK.zstd, ({ bytes, done }) => {
+    size += bytes.length;
+    return frame(bytes).finally(done);
+  });
+  yield* dropped(frames);
+  if (size === 0) yield frame(new Uint8Array(0));
+}
+
+/** Each result is gone once the next one is asked for. */
+async function* dropped(results: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const bytes of results) {
     yield bytes;
+    dropBlock(bytes);
   }
-  if (empty) yield frame(new Uint8Array(0));
 }
 
 interface Block {
   readonly bytes: Uint8Array;
-  /** The chunk of the source that `bytes` are, where they are one. */
-  readonly chunk: Uint8Array | undefined;
+  /** To be called when the bytes are no longer needed. */
+  readonly done: () => void;
 }
 
 /** Blocks of `size` bytes, the last one shorter; a chunk of just that size is passed on without a copy. */
@@ -147,25 +163,30 @@ async function* blocksOf(
   size: number,
   release?: (chunk: Uint8Array) => void,
 ): AsyncGenerator<Block> {
+  const free: Buffer[] = [];
   let block: Buffer | undefined;
   let used = 0;
+  const own = (buffer: Buffer, length: number): Block => ({
+    bytes: length === size ? buffer : buffer.subarray(0, length),
+    done: () => free.push(buffer),
+  });
   for await (const chunk of source) {
     if (used === 0 && chunk.length === size) {
-      yield { bytes: chunk, chunk };
+      yield { bytes: chunk, done: () => release?.(chunk) };
       continue;
     }
     for (let at = 0; at < chunk.length;) {
-      block ??= Buffer.allocUnsafeSlow(size);
+      block ??= free.pop() ?? Buffer.allocUnsafeSlow(size);
       const step = Math.min(size - used, chunk.length - at);
       block.set(chunk.subarray(at, at + step), used);
       at += step;
       used += step;
       if (used < size) continue;
-      yield { bytes: block, chunk: undefined };
+      yield own(block, size);
       block = undefined;
       used = 0;
     }
     release?.(chunk);
   }
-  if (block !== undefined && used > 0) yield { bytes: block.subarray(0, used), chunk: undefined };
+  if (block !== undefined && used > 0) yield own(block, used);
 }

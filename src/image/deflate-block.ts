@@ -1,5 +1,6 @@
 /** One block of a deflate stream (RFC 1951) that ends on a byte, so that blocks made apart can be joined. */
-import { constants, deflateRaw, deflateRawSync } from 'node:zlib';
+import { constants, createDeflateRaw, deflateRawSync } from 'node:zlib';
+import { encodeBlock } from './encode-block.ts';
 
 /** Longest stored block. */
 const STORED_MAX = 0xffff;
@@ -10,21 +11,19 @@ const NOISE_BITS = 7.95;
 const PROBE = 16 * 1024;
 
 /**
- * Pieces of output for `block`.
+ * The output for `block`.
  * @param dictionary What came before, at most 32 KiB.
  */
-export function deflateBlock(block: Uint8Array, level: number, dictionary: Uint8Array): Promise<readonly Uint8Array[]> {
+export function deflateBlock(block: Uint8Array, level: number, dictionary: Uint8Array): Promise<Uint8Array> {
   if (looksIncompressible(block)) return Promise.resolve(storedBlocks(block));
-  const options = {
+  const encoder = createDeflateRaw({
     level,
     ...(dictionary.length > 0 ? { dictionary } : {}),
-    finishFlush: constants.Z_SYNC_FLUSH,
-    // Room for all of it: one trip to the pool.
+    flush: constants.Z_SYNC_FLUSH,
+    // More than deflate makes of noise.
     chunkSize: block.length + 1024,
-  };
-  return new Promise((resolve, reject) =>
-    deflateRaw(block, options, (error, result) => (error === null ? resolve([result]) : reject(error))),
-  );
+  });
+  return encodeBlock(encoder, block);
 }
 
 /**
@@ -54,7 +53,7 @@ function entropyOf(counts: Uint32Array, total: number): number {
   return bits;
 }
 
-function storedBlocks(block: Uint8Array): readonly Uint8Array[] {
+function storedBlocks(block: Uint8Array): Uint8Array {
   const pieces = Math.ceil(block.length / STORED_MAX);
   const out = Buffer.allocUnsafeSlow(block.length + 5 * pieces);
   let to = 0;
@@ -66,5 +65,5 @@ function storedBlocks(block: Uint8Array): readonly Uint8Array[] {
     out.set(block.subarray(from, from + length), to + 5);
     to += 5 + length;
   }
-  return [out];
+  return out;
 }

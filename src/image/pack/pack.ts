@@ -3,7 +3,7 @@ import { BuildError } from '../../contracts/index.ts';
 import type { Layer, LayerBlob, LayerId, Tree } from '../../contracts/index.ts';
 import type { LayerRow, Store } from '../../store/index.ts';
 import { asBuildError } from '../../sys/errno.ts';
-import { DEFAULT_LEVELS, compress, compressorName, layerMediaType } from '../compress.ts';
+import { BLOCKS_IN_WORK, BLOCK_SIZES, DEFAULT_LEVELS, compress, compressorName, layerMediaType } from '../compress.ts';
 import type { Compression, CompressionType } from '../compress.ts';
 import { decompress } from '../decompress.ts';
 import { boundedLayer, noteBoundedLayer } from '../bounded-layer.ts';
@@ -16,7 +16,7 @@ import type { TarStream } from './tar-stream.ts';
 /**
  * The layer as a blob of the wanted compression in the store: one that is there already, one made from a blob of another
  * compression, or one made from the tree. In one pass: files to tar, to diff ID, to compressed bytes, to the store.
- * Memory is bounded by the tree and some twenty blocks of 1 MiB, whatever the size of the layer.
+ * Memory is bounded by the tree and some ten blocks of 1 or 4 MiB, whatever the size of the layer.
  *
  * @throws BuildError `context` when a file of the build context changed since it was keyed, `disk-full`, `cancelled`.
  */
@@ -97,7 +97,9 @@ function plainBlob({ mediaType, digest, size, diffId, annotations }: LayerBlob):
 }
 
 async function pack(layer: Layer, tree: Tree, id: LayerId, store: Store, options: PlainOptions): Promise<LayerBlob> {
-  const { stream, contentSize } = await tarOf(tree, (paths) => layer.locate(paths), { epoch: options.epoch });
+  const { compression, epoch } = options;
+  const blocks = { size: BLOCK_SIZES[compression], inWork: BLOCKS_IN_WORK[compression] };
+  const { stream, contentSize } = await tarOf(tree, (paths) => layer.locate(paths), { epoch, blocks });
   const total = estimate(tree, contentSize);
   const { blob, compressor } = await writeBlob(stream.blocks, store, options, total, stream);
   store.saveLayer(id, { blob: { ...blob, compressor }, size: contentSize });

@@ -2,11 +2,13 @@ import type { ContentLocation, Tree, TreePath } from '../../contracts/index.ts';
 import { contentPaths, planTar } from './plan.ts';
 import type { PlanOptions } from './plan.ts';
 import { streamHere, streamOnThread } from './tar-stream.ts';
-import type { TarStream } from './tar-stream.ts';
+import type { TarBlocks, TarStream } from './tar-stream.ts';
 
 /** Up to here a thread costs more (25 ms) than it saves. */
 const HERE_ENTRIES = 500;
 const HERE_BYTES = 2 * 1024 * 1024;
+
+const DEFAULT_BLOCKS: TarBlocks = { size: 1024 * 1024, inWork: 2 };
 
 /**
  * A tree as a tar: read on a thread when there is much of it.
@@ -15,7 +17,7 @@ const HERE_BYTES = 2 * 1024 * 1024;
 export async function tarOf(
   tree: Tree,
   locate: (paths: readonly TreePath[]) => Promise<readonly ContentLocation[]>,
-  options: PlanOptions,
+  options: PlanOptions & { readonly blocks?: TarBlocks | undefined },
 ): Promise<{ readonly stream: TarStream; /** Bytes of the files. */ readonly contentSize: number }> {
   const paths = contentPaths(tree);
   const pieces = planTar(tree, await locate(paths), options);
@@ -25,7 +27,9 @@ export async function tarOf(
     if (entry?.type === 'file') contentSize += entry.size;
   }
   const little = tree.size <= HERE_ENTRIES && contentSize <= HERE_BYTES;
-  return { stream: little ? streamHere(pieces, estimate(tree, contentSize)) : streamOnThread(pieces), contentSize };
+  const { blocks = DEFAULT_BLOCKS } = options;
+  const stream = little ? streamHere(pieces, blocks, estimate(tree, contentSize)) : streamOnThread(pieces, blocks);
+  return { stream, contentSize };
 }
 
 /** Bytes of the tar, near enough for progress. */

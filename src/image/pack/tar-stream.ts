@@ -3,21 +3,28 @@ import { BuildError } from '../../contracts/index.ts';
 import type { Digest } from '../../contracts/index.ts';
 import { entryUrl } from '../../sys/entry.ts';
 import { boundYoungGeneration } from '../../sys/young-generation.ts';
-import { BLOCK_SIZE } from '../compress.ts';
 import { TarAssembler } from './assemble.ts';
 import type { FromPackThread, ToPackThread } from './messages.ts';
 import type { PlanPiece } from './plan.ts';
 
 export interface TarStream {
-  /** Blocks of {@link BLOCK_SIZE} bytes, the last one shorter. Each is to be given to `release` when it is done with. */
+  /** Blocks of one size, the last one shorter. Each is to be given to `release` when it is done with. */
   readonly blocks: AsyncIterable<Uint8Array>;
   release(block: Uint8Array): void;
   /** Known once `blocks` has ended. */
   result(): { readonly diffId: Digest; readonly size: number };
 }
 
-/** Blocks that exist at once: in the reader, on the way, in the compressor. */
-const BLOCKS = 10;
+/** What the blocks of a tar are to be. */
+export interface TarBlocks {
+  /** Bytes. */
+  readonly size: number;
+  /** As many as the taker has at once. */
+  readonly inWork: number;
+}
+
+/** Blocks beside those in work: one that is filled, one on its way. */
+const BLOCKS_AHEAD = 2;
 /** Pieces that wait in the thread, so that it never waits for headers. */
 const PIECES_AHEAD = 2;
 
@@ -25,8 +32,8 @@ const PIECES_AHEAD = 2;
  * On this thread. Reads are synchronous: for a few files only.
  * @param size About what the tar will have; blocks are no larger.
  */
-export function streamHere(pieces: Iterable<PlanPiece>, size: number): TarStream {
-  const blockSize = Math.min(BLOCK_SIZE, Math.max(4096, size));
+export function streamHere(pieces: Iterable<PlanPiece>, wanted: TarBlocks, size: number): TarStream {
+  const blockSize = Math.min(wanted.size, Math.max(4096, size));
   const free: Uint8Array[] = [];
   const take = (): Uint8Array => free.pop() ?? new Uint8Array(blockSize);
   const assembler = new TarAssembler(take());
@@ -53,7 +60,7 @@ export function streamHere(pieces: Iterable<PlanPiece>, size: number): TarStream
 }
 
 /** On a thread of its own, which ends with the stream. */
-export function streamOnThread(pieces: Iterable<PlanPiece>): TarStream {
+export function streamOnThread(pieces: Iterable<PlanPiece>, { size, inWork }: TarBlocks): TarStream {
   let result: { diffId: Digest; size: number } | undefined;
   let send: ((message: ToPackThread, transfer: readonly ArrayBuffer[]) => void) | undefined;
 
@@ -98,7 +105,7 @@ export function streamOnThread(pieces: Iterable<PlanPiece>): TarStream {
     });
     send = post;
     try {
-      for (let i = 0; i < BLOCKS; i++) post({ kind: 'block', bytes: new Uint8Array(BLOCK_SIZE) });
+      for (let i = 0; i < inWork + BLOCKS_AHEAD; i++) post({ kind: 'block', bytes: new Uint8Array(size) });
       guarded(() => {
         for (let i = 0; i < PIECES_AHEAD; i++) nextPiece();
       });
@@ -118,7 +125,7 @@ export function streamOnThread(pieces: Iterable<PlanPiece>): TarStream {
   return {
     blocks: blocks(),
     release(block) {
-      if (block.length === BLOCK_SIZE) send?.({ kind: 'block', bytes: block }, [block.buffer as ArrayBuffer]);
+      if (block.length === size) send?.({ kind: 'block', bytes: block }, [block.buffer as ArrayBuffer]);
     },
     result() {
       if (result === undefined) throw new BuildError({ code: 'internal', message: 'the tar is not complete' });

@@ -20,6 +20,7 @@ export interface Point {
   readonly x: number;
   readonly seconds: number;
   readonly peakBytes?: number | undefined;
+  readonly peakResidentBytes?: number | undefined;
 }
 
 /** What all curves take together, at most. */
@@ -44,9 +45,9 @@ export async function measureCurves(place: Place, options: Options): Promise<rea
 
 /** A build that is timed, and watched: one run, as these are many. */
 async function point(tool: Tool, request: BuildRequest, x: number, name: string, { log }: Options): Promise<Point> {
-  const { seconds, peakBytes } = await runCommands(tool.build(request), { memory: true });
-  log(`  ${name} ${x}: ${seconds.toFixed(2)} s, ${Math.round((peakBytes ?? 0) / 2 ** 20)} MiB`);
-  return { x, seconds, peakBytes };
+  const { seconds, memory } = await runCommands(tool.build(request), { memory: true });
+  log(`  ${name} ${x}: ${seconds.toFixed(2)} s, ${Math.round((memory?.peakBytes ?? 0) / 2 ** 20)} MiB`);
+  return { x, seconds, ...memory };
 }
 
 const NONE = { kind: 'none' } as const;

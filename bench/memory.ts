@@ -4,8 +4,15 @@ import { readFileSync, readdirSync } from 'node:fs';
 export interface TreeSampler {
   readonly watch: (pid: number) => void;
   stop(): void;
-  /** Largest sum seen of the proportional set sizes (what is shared counts once), bytes. */
-  peakBytes(): number;
+  peak(): PeakMemory;
+}
+
+/** Largest sums seen over the processes of the trees, bytes. */
+export interface PeakMemory {
+  /** Proportional set sizes: a page that several have (the program, its libraries) counts once. */
+  readonly peakBytes: number;
+  /** Resident set sizes: such a page counts once for each. */
+  readonly peakResidentBytes: number;
 }
 
 const INTERVAL = 50; // milliseconds
@@ -13,22 +20,31 @@ const INTERVAL = 50; // milliseconds
 /** @param daemons Their trees count as well. */
 export function createTreeSampler(daemons: readonly number[]): TreeSampler {
   const roots = new Set(daemons);
-  let peak = 0;
+  let peakBytes = 0;
+  let peakResidentBytes = 0;
   const sample = () => {
     const children = childrenOf();
     const seen = new Set<number>();
     const queue = [...roots];
-    let sum = 0;
+    let proportional = 0;
+    let resident = 0;
     for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {
       if (seen.has(pid)) continue;
       seen.add(pid);
-      sum += proportionalSize(pid);
+      const sizes = sizesOf(pid);
+      proportional += sizes.proportional;
+      resident += sizes.resident;
       queue.push(...(children.get(pid) ?? []));
     }
-    peak = Math.max(peak, sum);
+    peakBytes = Math.max(peakBytes, proportional);
+    peakResidentBytes = Math.max(peakResidentBytes, resident);
   };
   const timer = setInterval(sample, INTERVAL);
-  return { watch: (pid) => roots.add(pid), stop: () => clearInterval(timer), peakBytes: () => peak };
+  return {
+    watch: (pid) => roots.add(pid),
+    stop: () => clearInterval(timer),
+    peak: () => ({ peakBytes, peakResidentBytes }),
+  };
 }
 
 /** Parents of all processes, from the fourth field of /proc/PID/stat. */
@@ -49,13 +65,16 @@ function childrenOf(): ReadonlyMap<number, readonly number[]> {
   return children;
 }
 
-function proportionalSize(pid: number): number {
+/** The kernel's sums over all mappings; nothing of a process that has ended. */
+function sizesOf(pid: number): { readonly proportional: number; readonly resident: number } {
+  let rollup = '';
   try {
-    const kilobytes = /^Pss: +(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1];
-    return Number(kilobytes ?? 0) * 1024;
+    rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
   } catch {
-    return 0;
+    // It has ended.
   }
+  const bytes = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0) * 1024;
+  return { proportional: bytes('Pss'), resident: bytes('Rss') };
 }
 
 /** Processes by the name of their program. */

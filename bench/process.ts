@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createTreeSampler } from './memory.ts';
+import { createTreeSampler, type PeakMemory } from './memory.ts';
 import type { Command } from './types.ts';
 
 export interface Timed {
@@ -8,8 +8,8 @@ export interface Timed {
   readonly seconds: number;
   /** Processor seconds of the commands, all that they waited for, and the daemons; in steps of 0.01. */
   readonly cpuSeconds: number;
-  /** Peak of the sum over the process tree (and daemons), bytes; only when asked for. */
-  readonly peakBytes?: number | undefined;
+  /** Of the process tree (and daemons); only when asked for. */
+  readonly memory?: PeakMemory | undefined;
 }
 
 export interface RunOptions {
@@ -35,7 +35,7 @@ export async function runCommands(commands: readonly Command[], options: RunOpti
     sampler?.stop();
   }
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-  return { seconds, cpuSeconds: cpuSecondsOf(daemons) - cpuBefore, peakBytes: sampler?.peakBytes() };
+  return { seconds, cpuSeconds: cpuSecondsOf(daemons) - cpuBefore, memory: sampler?.peak() };
 }
 
 /** Clock ticks a second in /proc (USER_HZ, the same on every Linux that Node runs on). */

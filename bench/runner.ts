@@ -15,7 +15,9 @@ export interface Spread {
 export interface ToolResult {
   readonly seconds: Spread;
   readonly cpuSeconds: Spread;
+  /** What is shared counted once; `peakResidentBytes` counts it for each process. */
   readonly peakBytes?: number | undefined;
+  readonly peakResidentBytes?: number | undefined;
   /** Of the file that it wrote. */
   readonly outputBytes?: number | undefined;
   readonly traffic?: { readonly pulled: number; readonly pushed: number } | undefined;
@@ -102,14 +104,13 @@ export async function runCase(place: Place, test: Case, options: RunnerOptions):
   const results: Partial<Record<ToolId, ToolResult>> = {};
   for (const tool of tools) {
     const timed = times.get(tool) ?? [];
-    const seen = timed.map(({ peakBytes }) => peakBytes).filter((bytes) => bytes !== undefined);
-    const peakBytes =
-      seen.length > 0 ? Math.max(...seen) : options.memory ? (await once(tool, true)).peakBytes : undefined;
+    const seen = timed.findLast(({ memory }) => memory !== undefined)?.memory;
+    const memory = seen ?? (options.memory ? (await once(tool, true)).memory : undefined);
     const traffic = options.traffic && tool.id !== 'buildah' ? await countTraffic(place, test, tool) : undefined;
     results[tool.id] = {
       seconds: spreadOf(timed.map(({ seconds }) => seconds)),
       cpuSeconds: spreadOf(timed.map(({ cpuSeconds }) => cpuSeconds)),
-      peakBytes,
+      ...memory,
       outputBytes: sizes.get(tool),
       traffic,
     };

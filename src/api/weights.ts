@@ -1,10 +1,10 @@
-import type { FileTree, Layer, Snapshot, SolveResult, Tree } from '../contracts/index.ts';
+import type { Layer, Snapshot, SolveResult, Tree } from '../contracts/index.ts';
 import type { FrontendResult, StageInfo } from '../frontend/index.ts';
-import { snapshotOf } from '../image/index.ts';
 import type { Platform, Vertex, VertexInput } from '../llb/index.ts';
 import type { Store } from '../store/index.ts';
 import type { StageWeight } from './options.ts';
 import { platformText } from './inputs/platform.ts';
+import { rowBytes, Scales } from './scales.ts';
 
 /**
  * What every stage weighed and what of it shipped.
@@ -74,14 +74,16 @@ async function weighStages(
     const snapshot = await peek(solved, stage.result);
     if (snapshot !== undefined) snapshots.set(stage, snapshot);
   }
-  const shipped = await shippedBytes(stages, target, solved, store);
+  const scales = new Scales(store);
+  const shipped = await shippedBytes(stages, target, solved, scales);
+  const bases = basesOf(target, stages);
   const weights: StageWeight[] = [];
   for (const stage of stages) {
     const snapshot = snapshots.get(stage);
     if (snapshot === undefined) continue;
-    const weight = await snapshotWeight(snapshot, store);
+    const weight = await scales.weigh(snapshot);
     const final = stage === target;
-    const inherited = final || isBaseOf(stage, target, stages);
+    const inherited = final || bases.has(stage);
     weights.push({
       name: stage.name,
       builtBytes: weight.bytes,
@@ -97,67 +99,34 @@ async function peek(solved: SolveResult, result: VertexInput | undefined): Promi
   return result === undefined ? undefined : await solved.peek({ vertex: result.vertex.digest, index: result.index });
 }
 
-/** Bytes of a flattened snapshot; compressed sizes stand in for layers whose tree nobody has read. */
-async function snapshotWeight(
-  snapshot: Snapshot,
-  store: Store,
-): Promise<{ readonly bytes: number; readonly estimated: boolean }> {
-  const rows = snapshot.layers.map((layer) => store.layer(layer.id));
-  const key = `weight:${snapshot.layers.map((layer) => layer.id).join(',')}`;
-  const known = store.readFact(key);
-  if (known !== undefined) return { bytes: Number(known), estimated: false };
-  if (rows.every((row) => row?.hasTree === true)) {
-    const bytes = (await stackedBytes(snapshot, store)) ?? (await treeBytes(snapshot.files));
-    store.writeFact(key, String(bytes));
-    return { bytes, estimated: false };
+/** The stages that `target` is FROM, and those that these are FROM. */
+export function basesOf(target: StageInfo, stages: readonly StageInfo[]): ReadonlySet<StageInfo> {
+  const byResult = stageFinder(stages);
+  const bases = new Set<StageInfo>();
+  for (let at = byResult(target.base, target); at !== undefined && !bases.has(at); at = byResult(at.base, at)) {
+    bases.add(at);
   }
-  const bytes = rows.reduce((sum, row) => sum + (row?.size ?? row?.blobs[0]?.size ?? 0), 0);
-  return { bytes, estimated: true };
+  return bases;
 }
 
-/**
- * What the layers below weigh and what the top one adds, when it only adds: no view of all files need be made. Undefined
- * when it covers or removes something.
- */
-async function stackedBytes({ layers }: Snapshot, store: Store): Promise<number | undefined> {
-  const top = layers.at(-1);
-  const size = top === undefined ? undefined : store.layer(top.id)?.size;
-  if (top === undefined || size === undefined) return undefined;
-  const below = snapshotOf(layers.slice(0, -1));
-  let added: string | undefined;
-  const tree = await top.tree();
-  for (const [path, entry] of tree) {
-    // A link to another layer's file brings bytes that are not the layer's own.
-    if (entry.type === 'file' && entry.hardlink !== undefined && !tree.has(entry.hardlink)) return undefined;
-    if (added !== undefined && path.startsWith(added)) continue;
-    if (entry.type === 'whiteout') return undefined;
-    const existing = path === '' || below.layers.length === 0 ? undefined : await below.files.lookup(path);
-    if (existing === undefined) {
-      if (entry.type === 'directory' && path !== '') added = `${path}/`;
-    } else if (existing.type !== 'directory' || entry.type !== 'directory' || entry.opaque === true) return undefined;
+/** Finds the first stage with a result, `but` not counted. */
+type StageFinder = (result: VertexInput | undefined, but: StageInfo) => StageInfo | undefined;
+
+function stageFinder(stages: readonly StageInfo[]): StageFinder {
+  const byResult = new Map<string, StageInfo[]>();
+  for (const stage of stages) {
+    if (stage.result === undefined) continue;
+    const name = edgeName(stage.result);
+    const known = byResult.get(name);
+    if (known === undefined) byResult.set(name, [stage]);
+    else known.push(stage);
   }
-  return size + (below.layers.length === 0 ? 0 : (await snapshotWeight(below, store)).bytes);
+  return (result, but) =>
+    result === undefined ? undefined : byResult.get(edgeName(result))?.find((stage) => stage !== but);
 }
 
-export async function treeBytes(files: FileTree): Promise<number> {
-  let bytes = 0;
-  for (const [, entry] of await files.walk('')) {
-    if (entry.type === 'file' && entry.hardlink === undefined) bytes += entry.size;
-  }
-  return bytes;
-}
-
-/** Is `stage` what `target` (or a stage that it is FROM) is FROM? */
-export function isBaseOf(stage: StageInfo, target: StageInfo, stages: readonly StageInfo[]): boolean {
-  let at: StageInfo | undefined = target;
-  while (at !== undefined) {
-    const base: VertexInput | undefined = at.base;
-    const parent: StageInfo | undefined =
-      base === undefined ? undefined : stages.find((other) => other !== at && sameEdge(other.result, base));
-    if (parent === stage) return true;
-    at = parent;
-  }
-  return false;
+function edgeName({ vertex, index }: VertexInput): string {
+  return `${vertex.digest} ${index}`;
 }
 
 function sameEdge(a: VertexInput | undefined, b: VertexInput | undefined): boolean {
@@ -174,8 +143,9 @@ async function shippedBytes(
   stages: readonly StageInfo[],
   target: StageInfo,
   solved: SolveResult,
-  store: Store,
+  scales: Scales,
 ): Promise<ReadonlyMap<StageInfo, number>> {
+  const find = stageFinder(stages);
   const bytes = new Map<StageInfo, number>();
   /** Follows what `into` got from other stages; `wanted` limits it to contents that reach the result. */
   const follow = async (
@@ -183,14 +153,14 @@ async function shippedBytes(
     wanted: ReadonlySet<string> | undefined,
     path: readonly StageInfo[],
   ): Promise<void> => {
-    for (const { vertex, from } of transfers(into, stages)) {
+    for (const { vertex, from } of transfers(into, find)) {
       if (path.includes(from)) continue;
       const layer = (await peek(solved, { vertex, index: 0 }))?.layers.at(-1);
       if (layer === undefined) continue;
-      const row = store.layer(layer.id);
+      const row = scales.row(layer.id);
       if (row?.hasTree !== true) {
         // Nothing is pulled for a table: what a cache brought and nobody has read counts by its blob.
-        bytes.set(from, (bytes.get(from) ?? 0) + (row?.size ?? row?.blobs[0]?.size ?? 0));
+        bytes.set(from, (bytes.get(from) ?? 0) + rowBytes(row));
         continue;
       }
       const carried = await contents(layer, wanted);
@@ -219,7 +189,7 @@ async function contents(
 }
 
 /** The file ops between a stage's base and its result that read another stage. */
-function transfers(stage: StageInfo, stages: readonly StageInfo[]): readonly Transfer[] {
+function transfers(stage: StageInfo, find: StageFinder): readonly Transfer[] {
   const found: Transfer[] = [];
   const seen = new Set<Vertex>();
   const queue: VertexInput[] = stage.result === undefined ? [] : [stage.result];
@@ -230,10 +200,7 @@ function transfers(stage: StageInfo, stages: readonly StageInfo[]): readonly Tra
     if (vertex.op.kind === 'file') {
       for (const action of vertex.op.actions) {
         const source = vertex.inputs[action.secondaryInput];
-        const from =
-          action.secondaryInput < 0
-            ? undefined
-            : stages.find((other) => other !== stage && sameEdge(other.result, source));
+        const from = action.secondaryInput < 0 ? undefined : find(source, stage);
         if (from !== undefined) found.push({ vertex, from });
         const root = action.input < 0 ? undefined : vertex.inputs[action.input];
         if (root !== undefined) queue.push(root);

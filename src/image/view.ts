@@ -11,12 +11,12 @@ import type {
   Layer,
   NodeEntry,
   Snapshot,
-  Tree,
   TreePath,
 } from '../contracts/index.ts';
 import { IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
-import { hidesBelow, indexTree } from './tree-index.ts';
+import { hidesBelow } from './tree-index.ts';
 import type { TreeIndex } from './tree-index.ts';
+import { loadedIndex, loadIndex } from './layer-index.ts';
 import { listMerged, walkMerged } from './merge.ts';
 import type { MergedEntry } from './merge.ts';
 
@@ -39,13 +39,12 @@ interface Found {
 
 class LayerView implements FileTree {
   readonly #layers: readonly Layer[];
-  readonly #loading: (Promise<TreeIndex> | undefined)[];
+  /** Those that are loaded, as far as this view has noticed. */
   readonly #indexes: (TreeIndex | undefined)[];
 
   constructor(layers: readonly Layer[]) {
     this.#layers = layers;
-    this.#loading = layers.map(() => undefined);
-    this.#indexes = layers.map(() => undefined);
+    this.#indexes = layers.map(loadedIndex);
   }
 
   async lookup(path: TreePath): Promise<NodeEntry | undefined> {
@@ -101,18 +100,11 @@ class LayerView implements FileTree {
     return answers;
   }
 
-  /** Asks for a layer's tree, once. */
-  #load(layer: number): Promise<TreeIndex> {
-    const started = this.#loading[layer];
-    if (started !== undefined) return started;
-    const loading = (async () => {
-      const tree: Tree = (await this.#layers[layer]?.tree()) ?? new Map();
-      return (this.#indexes[layer] = indexTree(tree));
-    })();
-    this.#loading[layer] = loading;
-    // A failed pull may be tried again.
-    loading.catch(() => (this.#loading[layer] = undefined));
-    return loading;
+  /** Asks for a layer's tree. */
+  async #load(number: number): Promise<TreeIndex> {
+    const layer = this.#layers[number];
+    if (layer === undefined) throw new BuildError({ code: 'internal', message: `there is no layer ${number}` });
+    return (this.#indexes[number] ??= await loadIndex(layer));
   }
 
   /** Newest first. */

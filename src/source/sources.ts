@@ -278,7 +278,9 @@ export function createSources(options: SourcesOptions): Sources {
     },
 
     storeLayer(id) {
-      if (store.layer(id) === undefined) throw new BuildError({ code: 'store', message: `there is no layer ${id}` });
+      // One that was asked for is held since.
+      if (!layers.has(id) && store.layer(id) === undefined)
+        throw new BuildError({ code: 'store', message: `there is no layer ${id}` });
       return storeLayer(id);
     },
 

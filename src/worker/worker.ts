@@ -1,6 +1,7 @@
 import { BuildError } from '../contracts/index.ts';
 import type { Digest, Layer, LayerId, Snapshot, WorkContext, Worker } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
+import type { LayerRow } from '../store/index.ts';
 import type { WorkerDeps } from './types.ts';
 import type { Contents } from './ops/contents.ts';
 import { createSelections } from './ops/selections.ts';
@@ -17,8 +18,27 @@ export function createWorker(deps: WorkerDeps): Worker {
   /** Layers that this process made: their bytes can still be had from where they came. */
   const live = new Map<LayerId, Layer>();
 
+  /** Rows as they are in this turn of the event loop: a chain of stages, opened stage by stage, asks for them over and over. */
+  const rows = new Map<LayerId, LayerRow>();
+  const rowOf = (id: LayerId): LayerRow | undefined => {
+    const known = rows.get(id);
+    if (known !== undefined) return known;
+    const row = store.layer(id);
+    if (row === undefined) return undefined;
+    if (rows.size === 0) setImmediate(() => rows.clear());
+    rows.set(id, row);
+    return row;
+  };
+
   const remember = (snapshots: readonly Snapshot[]): readonly Snapshot[] => {
-    for (const { layers } of snapshots) for (const layer of layers) live.set(layer.id, layer);
+    for (const { layers } of snapshots) {
+      // What one stands on is known when it is.
+      for (let at = layers.length - 1; at >= 0; at--) {
+        const layer = layers[at];
+        if (layer === undefined || live.get(layer.id) === layer) break;
+        live.set(layer.id, layer);
+      }
+    }
     return snapshots;
   };
 
@@ -88,7 +108,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       let virtual = false;
       for (const id of ids) {
         const known = live.get(id);
-        const row = store.layer(id);
+        const row = rowOf(id);
         // A row with nothing in it was begun and never finished.
         if (row === undefined || (!row.hasTree && !row.hasDir && row.blobs.length === 0)) return undefined;
         if (known === undefined && !row.hasDir && !(row.blobs.length > 0 && (await sources.isReachable(row)))) {

@@ -11,6 +11,7 @@ import {
   type BuildEvent,
   type BuildEventSink,
   type Digest,
+  type SourceFile,
   type SourceLocation,
 } from '../../contracts/index.ts';
 import type { Dockerfile } from '../../dockerfile/index.ts';
@@ -259,12 +260,15 @@ function sourceText(location: SourceLocation | undefined): string | undefined {
   const range = location?.ranges[0];
   if (location === undefined || range === undefined) return undefined;
   const end = range.end.column === 0 ? range.end.line - 1 : range.end.line;
-  return location.file.text
-    .split(/\r?\n/)
+  let lines = linesOf.get(location.file);
+  if (lines === undefined) linesOf.set(location.file, (lines = location.file.text.split(/\r?\n/)));
+  return lines
     .slice(range.start.line - 1, end)
     .join('\n')
     .trim();
 }
+
+const linesOf = new WeakMap<SourceFile, readonly string[]>();
 
 /** As explanations count: here-documents are parts of other steps. */
 function isStep({ op, metadata }: Vertex): boolean {

@@ -3,7 +3,8 @@ import type { RemoteFrontend } from '../../buildkit/index.ts';
 import type { FrontendResult } from '../../frontend/index.ts';
 import { definition } from '../../llb/index.ts';
 import type { StageWeight } from '../options.ts';
-import { isBaseOf, treeBytes } from '../weights.ts';
+import { treeBytes } from '../scales.ts';
+import { basesOf } from '../weights.ts';
 
 /**
  * Bytes of the regular files of each stage; the gateway tells of no hard links, so every name of a file counts. What of a
@@ -16,11 +17,12 @@ export async function remoteStageWeights(
   daemon: RemoteFrontend,
   prefix: string,
 ): Promise<readonly StageWeight[]> {
+  const bases = basesOf(target, stages);
   return await Promise.all(
     stages.map(async (stage): Promise<StageWeight> => {
       const { result } = stage;
       const builtBytes = result === undefined ? 0 : await treeBytes(await daemon.files(definition(result)));
-      const ships = stage === target || isBaseOf(stage, target, stages);
+      const ships = stage === target || bases.has(stage);
       const shippedBytes = ships ? builtBytes : undefined;
       return { name: `${prefix}${stage.name}`, builtBytes, shippedBytes, estimated: false, final: stage === target };
     }),

@@ -11,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -128,6 +129,17 @@ describe('sending a context', () => {
     expect(contents['big']?.equals(big)).toBe(true);
     expect(contents['b/x']?.toString()).toBe('x');
     expect(contents['empty']).toHaveLength(0);
+  });
+
+  it('sends sockets as empty files, pipes as what they are', async () => {
+    const directory = write({ a: 'a' });
+    const listening = createServer();
+    await new Promise<void>((resolve) => listening.listen(join(directory, 'socket'), resolve));
+    execFileSync('mkfifo', [join(directory, 'pipe')]);
+    const { entries, contents } = await fetchAll(directory);
+    listening.close();
+    expect(entries).toEqual(['file a', 'fifo pipe', 'file socket']);
+    expect(contents['socket']).toHaveLength(0);
   });
 
   it('sends many small files', async () => {

@@ -21,7 +21,8 @@ const TYPE_OF: Readonly<Record<NodeEntry['type'], number>> = {
   'block-device': MODE.device,
   'char-device': MODE.device + MODE.charDevice,
   fifo: MODE.pipe,
-  socket: MODE.socket,
+  // A socket travels as an empty file (fsutil, stat.go): archives know no sockets.
+  socket: 0,
 };
 
 export function toGoMode(type: NodeEntry['type'], mode: number): number {

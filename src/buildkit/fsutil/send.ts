@@ -32,7 +32,8 @@ export async function sendFiles(
   listing: Listing,
   hostPath: (path: TreePath) => Promise<string>,
 ): Promise<{ readonly entries: number; readonly bytes: number }> {
-  const files = new Map<number, TreePath>();
+  /** What may be asked for, by its place in the listing; undefined = it has no bytes. */
+  const files = new Map<number, TreePath | undefined>();
   const out = batches(call);
   let bytes = 0;
   let entries = 0;
@@ -41,6 +42,8 @@ export async function sendFiles(
     for (const [path, entry] of listing) {
       call.signal.throwIfAborted();
       if (entry.type === 'file' && entry.hardlink === undefined) files.set(entries, path);
+      // It is listed as a file, so its bytes are asked for.
+      if (entry.type === 'socket') files.set(entries, undefined);
       entries++;
       await out.add(encode(Packet, { type: PACKET.stat, stat: statOf(path, entry) }));
     }
@@ -59,9 +62,9 @@ export async function sendFiles(
         case PACKET.req: {
           const id = packet.ID ?? 0;
           const path = files.get(id);
-          if (path === undefined) throw new GrpcError(STATUS.invalidArgument, `file ${id} was not offered`);
-          files.delete(id);
-          bytes += await sendFile(out, id, await hostPath(path));
+          if (!files.delete(id)) throw new GrpcError(STATUS.invalidArgument, `file ${id} was not offered`);
+          if (path === undefined) await out.add(encode(Packet, { type: PACKET.data, ID: id }));
+          else bytes += await sendFile(out, id, await hostPath(path));
           break;
         }
         case PACKET.fin:

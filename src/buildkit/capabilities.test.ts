@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { daemonDigests, definition, vertex } from '../llb/index.ts';
+import { daemonDigests, definition, marshal, vertex } from '../llb/index.ts';
 import type { CopyAction, Op, Vertex } from '../llb/index.ts';
 import { adapt, readCapabilities } from './capabilities.ts';
 
@@ -157,6 +157,17 @@ it('what cannot be said otherwise is an error at the instruction', () => {
       location: made.metadata.location,
     }) as Error,
   );
+});
+
+it('what a daemon understands without listing it is not asked for by name', () => {
+  const made = copy(source('local://context'), { modeStr: 'u+x' });
+  const since017 = new Set([...old, 'file.symlink.create']);
+  const { definition: adapted } = change(made, since017);
+  expect(adapted.result?.vertex.op).toMatchObject({ actions: [{ action: { modeStr: 'u+x' } }] });
+  const text = (known?: ReadonlySet<string>): string => Buffer.from(marshal(adapted, known)).toString('latin1');
+  expect(text()).toContain('file.copy.modestring');
+  expect(text(since017)).not.toContain('file.copy.modestring');
+  expect(text(since017)).toContain('file.base');
 });
 
 it('a stage that another daemon made comes from a layout', () => {

@@ -37,6 +37,11 @@ export interface AdaptOptions {
 
 /** What a program finds when nobody says otherwise; daemons set it themselves since BuildKit 0.8. */
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/**
+ * What daemons understand without saying so: no BuildKit lists the first before it lists the second, though it came
+ * before that (symbolic modes with 0.17, links with 0.19).
+ */
+const IMPLIED: Readonly<Record<string, string>> = { 'file.copy.modestring': 'file.symlink.create' };
 /** More in the headers of one request some servers do not take; then everything is offered instead. Bytes. */
 const FOLLOW_PATHS_MAX = 32 << 10;
 
@@ -52,7 +57,7 @@ export function adapt(graph: Definition, options: AdaptOptions): Rewritten {
 }
 
 function requireAll(vertex: Vertex, { capabilities: { llb }, where }: AdaptOptions): void {
-  const missing = capabilities(vertex).filter((id) => !llb.has(id));
+  const missing = capabilities(vertex).filter((id) => !llb.has(id) && !llb.has(IMPLIED[id] ?? id));
   if (missing.length === 0) return;
   throw new BuildError({
     code: 'builder',
@@ -124,7 +129,6 @@ function adaptExec(op: Extract<Op, { kind: 'exec' }>, llb: ReadonlySet<string>):
     meta: {
       ...op.meta,
       env: hasPath || llb.has('exec.meta.setsdefaultpath') ? op.meta.env : [...op.meta.env, DEFAULT_PATH],
-      removeMountStubsRecursive: op.meta.removeMountStubsRecursive && llb.has('exec.meta.removemountstubs.recursive'),
     },
     mounts: op.mounts.map((mount) =>
       mount.contentCache === undefined || llb.has('exec.mount.cache.content')

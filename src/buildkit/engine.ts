@@ -319,7 +319,7 @@ class RemoteBuild {
     const response = await this.#daemon.channel.unary(
       GATEWAY.solve,
       {
-        Definition: marshal(adapted.definition),
+        Definition: marshal(adapted.definition, capabilities.llb),
         allowResultReturn: true,
         allowResultArrayRef: true,
         ...(evaluate && { Evaluate: true }),

@@ -15,16 +15,21 @@ export const NAME_KEY = 'llb.customname';
  * places of each op. Equal definitions give equal bytes. (A BuildKit daemon encodes every op anew, members of a oneof
  * after all other fields, and names vertices by those bytes: the digests in its status are not ours.) An empty (scratch) result gives no bytes, as BuildKit sends
  * no definition then.
+ *
+ * @param known The capabilities that the receiver lists: it refuses a definition that asks for another, even where it
+ *   understands what is meant. Absent = ask for all that the ops need.
  */
-export function marshal(definition: Definition): Uint8Array {
+export function marshal(definition: Definition, known?: ReadonlySet<string>): Uint8Array {
   if (definition.result === undefined) return new Uint8Array();
+  const asked = (ids: readonly string[]): readonly string[] =>
+    known === undefined ? ids : ids.filter((id) => known.has(id));
   const terminal = encode(OpMessage, { inputs: [toInput(definition.result)] });
   const metadata: [string, PbOpMetadata][] = definition.vertices.map((vertex) => [
     vertex.digest,
-    metadataToWire(vertex.metadata, capabilities(vertex)),
+    metadataToWire(vertex.metadata, asked(capabilities(vertex))),
   ]);
   const required = definitionCapabilities(definition.vertices.map((vertex) => vertex.metadata));
-  metadata.push([digestOf(terminal), metadataToWire({}, required)]);
+  metadata.push([digestOf(terminal), metadataToWire({}, asked(required))]);
   return encode(DefinitionMessage, {
     def: [...definition.vertices.map((vertex) => vertex.bytes), terminal],
     metadata: Object.fromEntries(metadata),

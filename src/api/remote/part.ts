@@ -36,6 +36,7 @@ import type { BuildOptions, StageWeight } from '../options.ts';
 import { hostPlatform, platformText } from '../inputs/platform.ts';
 import { planForDocker } from './docker.ts';
 import { explainMissing } from './missing.ts';
+import { checkRequiredPaths } from './required.ts';
 import type { RemoteRecord } from './record.ts';
 import { parseSsh, type parseSecrets } from '../inputs/secrets.ts';
 
@@ -117,6 +118,9 @@ async function buildOn(node: BuilderNode, build: RemoteBuild, part: RemotePart):
         },
       });
       const targets = await convert(inputs, daemon, build, part.platforms);
+      if (!daemon.can('file.copy.requiredpaths')) {
+        for (const target of targets) await checkRequiredPaths(target.definition, daemon, contexts);
+      }
       const helpers = part.helpers ?? [];
       if (helpers.length === 0 || !daemon.can('source.ocilayout')) return targets;
       const { spreadStages } = await import('./stages.ts');

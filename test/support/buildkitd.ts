@@ -26,6 +26,7 @@ export async function startBuildkitd(dir: string): Promise<Buildkitd> {
   const log = openSync(file('buildkitd.log'), 'a');
   const words = [
     `--root=${file('state')}`,
+    '--allow-insecure-entitlement=network.host',
     `--addr=unix://${file('buildkitd.sock')}`,
     `--addr=tcp://127.0.0.1:${port}`,
     `--tlscacert=${file('ca.pem')}`,

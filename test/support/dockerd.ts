@@ -5,6 +5,7 @@
  * `--network host`.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -23,7 +24,7 @@ export interface Dockerd {
 
 const CACHE = process.env['SLIPWAY_TEST_CACHE'] ?? '/var/tmp/slipway-test-roots';
 const PACKAGES: Readonly<Record<DockerRelease, readonly string[]>> = {
-  sid: ['docker.io', 'docker-cli', 'runc', 'ca-certificates'],
+  sid: ['docker.io', 'docker-cli', 'runc', 'git', 'ca-certificates'],
   bookworm: ['docker.io', 'runc', 'ca-certificates'],
 };
 
@@ -98,13 +99,15 @@ const ENTER = `exec unshare --mount --propagation private sh -c '
 
 /** Made under a lock, as test files run side by side; a root that was not finished is made anew. */
 function makeRoot(release: DockerRelease): string {
-  const root = join(CACHE, release);
+  const packages = PACKAGES[release].join(',');
+  // Other packages make another root: tests of another version may be running in this one.
+  const root = join(CACHE, `${release}-${createHash('sha256').update(packages).digest('hex').slice(0, 8)}`);
   const made = `${root}.made`;
   if (existsSync(made)) return root;
   mkdirSync(CACHE, { recursive: true });
   const script = `[ -e "$3" ] && exit 0; rm -rf "$1"; mmdebstrap --quiet --variant=minbase --mode=root \
     --aptopt='Acquire::Check-Valid-Until "false"' --include="$4" "$2" "$1" "$5"`;
-  const words = [root, release, made, PACKAGES[release].join(','), debianMirror()];
+  const words = [root, release, made, packages, debianMirror()];
   const result = spawnSync('flock', [`${root}.lock`, 'sh', '-c', script, 'sh', ...words], { encoding: 'utf8' });
   if (result.status !== 0) {
     rmSync(root, { recursive: true, force: true });

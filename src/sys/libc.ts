@@ -3,10 +3,10 @@
  * needs none. Only fixed signatures over integers, strings and buffers are used, so nothing depends on a libc's
  * structures: glibc and musl, x64 and arm64 are the same to us but for the numbers in {@link SYSCALLS}.
  */
-import { createRequire } from 'node:module';
 import { BuildError } from '../contracts/index.ts';
-import { encodePath, type HostPath } from './path.ts';
 import { systemError } from './errno.ts';
+import { loadKoffi, type BoundFunction, type Koffi } from './koffi.ts';
+import { encodePath, type HostPath } from './path.ts';
 
 /** What a C parameter takes; buffers are passed by address and must outlive the call. */
 export type NativeArgument = number | bigint | string | Uint8Array | null;
@@ -15,22 +15,13 @@ export type NativeFunction = (...args: readonly NativeArgument[]) => number;
 
 type ParameterType = 'int' | 'long' | 'ulong' | 'uint' | 'const char *' | 'void *' | 'size_t' | 'int64_t';
 
-interface BoundFunction {
-  (...args: readonly NativeArgument[]): number;
-  async(...args: readonly unknown[]): void;
-}
-interface Koffi {
-  load(path: null): { func(name: string, result: string, parameters: readonly string[]): BoundFunction };
-  errno(): number;
-}
-
 let koffi: Koffi | undefined;
 let library: ReturnType<Koffi['load']> | undefined;
 
 function bind(name: string, parameters: readonly ParameterType[], result: 'int' | 'long'): BoundFunction {
   if (koffi === undefined || library === undefined) {
     try {
-      koffi = createRequire(import.meta.url)('koffi') as Koffi;
+      koffi = loadKoffi();
       library = koffi.load(null);
     } catch (cause) {
       throw new BuildError({

@@ -38,7 +38,14 @@ for (const file of globSync('src/**/*.ts', { exclude: ['src/**/*.test.ts'] })) {
 }
 
 /** Modules of Node that take more than 0.3 ms to load, and that a build which finds everything in its cache does not use. */
-const LATE = new Set(['node:child_process', 'node:crypto', 'node:fs/promises', 'node:timers/promises', 'node:zlib']);
+const LATE = new Set([
+  'node:child_process',
+  'node:crypto',
+  'node:fs/promises',
+  'node:timers/promises',
+  'node:tty',
+  'node:zlib',
+]);
 
 /** Functions can be had at their first call; a class, a constant or what `promisify` treats in its own way cannot. */
 function canBeLate(module: string, name: string): boolean {

@@ -5,3 +5,6 @@ export type Digest = `sha256:${string}`;
 export function isDigest(value: string): value is Digest {
   return /^sha256:[0-9a-f]{64}$/.test(value);
 }
+
+/** Of no bytes. */
+export const EMPTY_DIGEST: Digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';

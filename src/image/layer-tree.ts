@@ -1,4 +1,5 @@
 import { createHash, hash } from 'node:crypto';
+import { EMPTY_DIGEST } from '../contracts/index.ts';
 import type { Digest, Tree, TreePath } from '../contracts/index.ts';
 import type { BlobWriter, Store } from '../store/index.ts';
 import { LayerTreeBuilder } from './layer-tree-builder.ts';
@@ -33,8 +34,6 @@ export interface ReadLayer {
    */
   readonly captured: ReadonlySet<Digest>;
 }
-
-const EMPTY: Digest = `sha256:${hash('sha256', '', 'hex')}`;
 
 /**
  * Reads the uncompressed tar of a layer to its end, once: tree, content digests and diff ID come from the same bytes.
@@ -78,7 +77,7 @@ class FileReader {
   #path: TreePath | undefined;
   #size = 0;
   #hash: ReturnType<typeof createHash> | undefined;
-  #digest: Digest = EMPTY;
+  #digest: Digest = EMPTY_DIGEST;
   #writer: BlobWriter | undefined;
 
   constructor(builder: LayerTreeBuilder, capture: ReadLayerOptions['capture']) {
@@ -90,7 +89,7 @@ class FileReader {
     this.#path = this.#builder.add(header);
     this.#size = header.size;
     this.#hash = undefined;
-    this.#digest = EMPTY;
+    this.#digest = EMPTY_DIGEST;
     this.#writer = undefined;
     if (this.#path === undefined) return undefined;
     this.contentSize += header.size;

@@ -15,7 +15,7 @@ import { leaseTempPath } from './lease.ts';
  *     l/<id>/{fs,work,tree}   a layer: its directory, overlay's work directory, its encoded tree, digests of its files
  *     cache/<hash>/           cache mounts, named by the hash of their id
  *     statcache/<hash>        stat caches of build contexts
- *     code/                   what V8 made of the command line's bundle (bin/slipway.js)
+ *     code/                   what is compiled once: the command line's bundle by V8 (bin/slipway.js), the seccomp profile
  *     tmp/<lease>/            what a live process is writing; <lease>.lock beside it: what it holds
  *     locks/                  files for flock
  */
@@ -44,6 +44,8 @@ export interface StoreLayout {
   cacheDir(id: string): string;
   statCachePath(contextRoot: string): string;
   lockPath(name: string): string;
+  /** @param name One file name. */
+  codePath(name: string): string;
   /** A fresh name in this process's temporary directory, which others remove once this process is gone. */
   tempPath(suffix: string): string;
 }
@@ -79,6 +81,7 @@ export function storeLayout(root: string): StoreLayout {
     cacheDir: (id) => `${base}/cache/${hashName(id)}`,
     statCachePath: (contextRoot) => `${base}/statcache/${hashName(contextRoot)}`,
     lockPath: (name) => `${base}/locks/${hashName(name)}`,
+    codePath: (name) => `${base}/code/${name}`,
     tempPath: (suffix) => leaseTempPath(base, suffix),
   };
 }

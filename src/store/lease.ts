@@ -5,8 +5,6 @@
  * Into the lock file the process writes what it holds, a line each: no collector removes it while the lock is held.
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
-import { getEnvironmentData, isMainThread, setEnvironmentData, threadId } from 'node:worker_threads';
 import { asBuildError } from '../sys/errno.ts';
 import { closeLockFile, openLockFile, tryFlock } from '../sys/flock.ts';
 import { BuildError } from '../contracts/index.ts';
@@ -27,13 +25,16 @@ export interface Lease {
 const held = new Map<string, { readonly lease: Lease; users: number }>();
 let counter = 0;
 
+/** A call, as a build that finds everything needs no lease, and the module takes a millisecond. */
+const threads = () => process.getBuiltinModule('node:worker_threads');
+
 const LOCK_SUFFIX = '.lock';
 const BLOCK_PREFIX = 'block-';
 
 /** A fresh path in the temporary directory of this process, for files that are renamed or removed soon. */
 export function leaseTempPath(root: string, suffix: string): string {
   if (suffix.includes('/') || suffix.includes('\0')) throw new RangeError(`not a suffix: ${suffix}`);
-  const name = `${threadId.toString(36)}-${(counter++).toString(36)}${suffix}`;
+  const name = `${threads().threadId.toString(36)}-${(counter++).toString(36)}${suffix}`;
   return `${temporaryDirectory(root)}/${name}`;
 }
 
@@ -41,11 +42,11 @@ export function leaseTempPath(root: string, suffix: string): string {
 function temporaryDirectory(root: string): string {
   const own = held.get(root);
   if (own !== undefined) return own.lease.directory;
-  const inherited = isMainThread ? undefined : getEnvironmentData(environmentKey(root));
+  const inherited = threads().isMainThread ? undefined : threads().getEnvironmentData(environmentKey(root));
   if (typeof inherited === 'string') return inherited;
   const lease = holdLease(root);
   // Nobody will release it: it lasts as long as the process, whose exit also tidies up where that can be waited for.
-  if (isMainThread) process.once('exit', () => lease.release());
+  if (threads().isMainThread) process.once('exit', () => lease.release());
   return lease.directory;
 }
 
@@ -84,7 +85,7 @@ export function holdLease(root: string): Lease {
       const entry = held.get(root);
       if (entry === undefined || --entry.users > 0) return;
       held.delete(root);
-      if (isMainThread) setEnvironmentData(environmentKey(root), undefined);
+      if (threads().isMainThread) threads().setEnvironmentData(environmentKey(root), undefined);
       try {
         rmSync(directory, { recursive: true, force: true });
         unlinkSync(`${directory}${LOCK_SUFFIX}`);
@@ -95,14 +96,16 @@ export function holdLease(root: string): Lease {
     },
   };
   held.set(root, { lease, users: 1 });
-  if (isMainThread) setEnvironmentData(environmentKey(root), directory);
+  if (threads().isMainThread) threads().setEnvironmentData(environmentKey(root), directory);
   return lease;
 }
 
 /** Random names, as nobody needs to guess them. A collector may take a lock file before its maker locks it: try again. */
 function createLocked(parent: string): { readonly name: string; readonly fd: number } {
   for (let attempt = 0; attempt < 100; attempt++) {
-    const name = randomBytes(6).toString('hex');
+    const name = Math.floor(Math.random() * 2 ** 48)
+      .toString(16)
+      .padStart(12, '0');
     const path = `${parent}/${name}${LOCK_SUFFIX}`;
     const fd = openLockFile(path);
     if (tryFlock(fd) && statSync(path, { throwIfNoEntry: false }) !== undefined) {

@@ -1,4 +1,4 @@
-import { BuildError, isDigest } from '../../contracts/index.ts';
+import { BuildError, EMPTY_DIGEST, isDigest } from '../../contracts/index.ts';
 import type { Digest, TreePath } from '../../contracts/index.ts';
 import { JsonReader } from '../json.ts';
 import type { Subject } from '../json.ts';
@@ -89,8 +89,6 @@ export function encodeMountIndex({ entries, packs }: MountIndex): Uint8Array {
   return Buffer.from(JSON.stringify({ version: VERSION, packs: encodedPacks, entries: rows }));
 }
 
-const EMPTY: Digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-
 /**
  * @param bytes Uncompressed.
  * @throws BuildError `hostile` (or `subject.code`): a path that leaves the mount, an entry without its directory, ...
@@ -128,7 +126,8 @@ export function decodeMountIndex(bytes: Uint8Array, subject: Subject): MountInde
     else if (name === '') throw json.fail('has a root that is no directory');
     else if (type === 'l') entries.set(name, { ...meta, type: 'symlink', target: linkText(json, last, at) });
     else if (type === 'f') {
-      const content = last === -1 ? { digest: EMPTY, size: 0 } : contents[bounded(json, last, contents.length, at)];
+      const content =
+        last === -1 ? { digest: EMPTY_DIGEST, size: 0 } : contents[bounded(json, last, contents.length, at)];
       if (content === undefined) throw json.fail(`has a file without content: ${at}`);
       entries.set(name, { ...meta, type: 'file', ...content });
     } else throw json.fail(`has an unknown type: ${at}`);

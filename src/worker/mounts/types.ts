@@ -11,8 +11,8 @@ export interface MountContext {
   scratch(name: string): string;
   /** What to mount for these layers, bottom to top. */
   directoriesOf(layers: readonly LayerId[], name: string): readonly string[];
-  /** An empty directory. */
-  readonly empty: string;
+  /** An empty directory, made at the first call. */
+  readonly empty: () => string;
   /** Device nodes in mounts can be opened. */
   readonly devices: boolean;
   readonly signal: AbortSignal;

@@ -2,7 +2,7 @@
  * The copy action: what was selected becomes entries of the layer (BuildKit: tonistiigi/fsutil copy.go, copy_linux.go).
  * The rules that people trip over are in the tests beside this file, one a row.
  */
-import { BuildError } from '../../contracts/index.ts';
+import { BuildError, EMPTY_DIGEST } from '../../contracts/index.ts';
 import type { Digest, FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
 import type { CopyAction } from '../../llb/index.ts';
 import { makeDirectories, stampOf } from './make.ts';
@@ -198,11 +198,9 @@ function put(copy: Copy, row: SelectedRow, path: TreePath, existing: NodeEntry |
 }
 
 const NOTHING: Origin = { kind: 'fixed', location: { kind: 'bytes', data: new Uint8Array() } };
-const EMPTY: Digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-
 /** A socket is copied as an empty file, as fsutil's mknod without a type leaves it. */
 function emptyFile(entry: NodeEntry): FileEntry {
-  return { ...entry, type: 'file', size: 0, digest: EMPTY };
+  return { ...entry, type: 'file', size: 0, digest: EMPTY_DIGEST };
 }
 
 function putFile(copy: Copy, from: TreePath, entry: FileEntry, path: TreePath, existing: NodeEntry | undefined): void {

@@ -1,16 +1,16 @@
 /**
  * What the executor's process has set up once for all its steps: a tmpfs for their small files, the runtime, the limits.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { storeLayout, type StoreLayout } from '../../store/index.ts';
-import { MNT_DETACH, MS_NODEV, MS_NOSUID, mount, umount } from '../../sys/mount.ts';
+import { MNT_DETACH, MS_NODEV, MS_NOSUID, bindMount, mount, umount } from '../../sys/mount.ts';
 import { closeOnExec } from '../../sys/spawn.ts';
 import { LIMIT_NAMES, getLimit } from '../../sys/rlimit.ts';
 import { BuildError, type LayerId, type TreePath } from '../../contracts/index.ts';
 import { readImplicit } from '../snapshot/implicit.ts';
 import { findProgram, findRuntime, type Runtime } from '../host.ts';
 import { defaultSeccompProfile } from './seccomp.ts';
+import { keepCompiled, readCompiled, type CompiledSeccomp } from './seccomp-cache.ts';
 import { guardDevices, wayOut } from './device-guard.ts';
 import { DEFAULT_HOSTNAME, type SpecInput } from './spec.ts';
 
@@ -18,15 +18,15 @@ export interface StepEnvironment {
   readonly layout: StoreLayout;
   /** A tmpfs in this namespace. */
   readonly directory: string;
-  /** An empty directory on the store's file system. */
-  readonly empty: string;
+  /** An empty directory on the store's file system, made at the first call: most builds need none. */
+  readonly empty: () => string;
   /** A device cgroup keeps steps from opening devices; without one their mounts must. */
   readonly guarded: Promise<boolean>;
   runtime(): Runtime;
   /** The default profile in the best form there is; undefined where the kernel knows no seccomp. */
   seccomp(): SpecInput['seccomp'];
-  /** A compiled form for further steps. */
-  keepSeccomp(program: Buffer): void;
+  /** A compiled form for further steps, of this build and later ones. */
+  keepSeccomp(compiled: CompiledSeccomp): void;
   /** mount(8), which makes a root `nodev` again after a runtime that forgot it; needed without a guard. Errors: `host`. */
   mountProgram(): string;
   hardLimits(): ReadonlyMap<string, number>;
@@ -52,9 +52,7 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
   const layout = storeLayout(root);
   // Over the stat caches, which nobody needs in this namespace: nothing to make, nothing that a kill could leave.
   const directory = layout.statCaches;
-  const empty = layout.tempPath('empty');
   mkdirSync(directory, { recursive: true });
-  mkdirSync(empty, { recursive: true });
   mount({ source: 'slipway', target: directory, type: 'tmpfs', flags: MS_NOSUID | MS_NODEV, data: 'mode=0711' });
   mkdirSync(`${directory}/runtime`);
   mkdirSync(`${directory}/cgroup`);
@@ -64,12 +62,19 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
   // crun 1.8 refuses machines that have both hierarchies; here nobody needs the second.
   umount('/sys/fs/cgroup/unified', MNT_DETACH);
 
-  const name = randomBytes(4).toString('hex');
+  const name = Math.floor(Math.random() * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0');
   let steps = 0;
-  let compiled: SpecInput['seccomp'];
-  const profile = once((): SpecInput['seccomp'] => {
-    const found = kernelHasSeccomp() ? defaultSeccompProfile(process.arch) : undefined;
-    return found === undefined ? undefined : { profile: found };
+  const runtime = once(() => unwritable(findRuntime(process.env, runtimeName), `${directory}/crun`));
+  const profile = once(() => (kernelHasSeccomp() ? defaultSeccompProfile(process.arch) : undefined));
+  const compiledPath = layout.codePath(`seccomp-${process.arch}`);
+  let seccomp: SpecInput['seccomp'];
+  const findSeccomp = once((): SpecInput['seccomp'] => {
+    const wanted = profile();
+    if (wanted === undefined) return undefined;
+    const bpf = runtime().name === 'crun' ? readCompiled(compiledPath, wanted) : undefined;
+    return bpf === undefined ? { profile: wanted } : { bpf };
   });
   const postponed: (() => void)[] = [];
   const finish = (): void => {
@@ -82,12 +87,18 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
   return {
     layout,
     directory,
-    empty,
+    empty: once(() => {
+      const path = layout.tempPath('empty');
+      mkdirSync(path);
+      return path;
+    }),
     guarded,
-    runtime: once(() => findRuntime(process.env, runtimeName)),
-    seccomp: () => compiled ?? profile(),
-    keepSeccomp(program) {
-      compiled = { bpf: program.toString('base64') };
+    runtime,
+    seccomp: () => seccomp ?? findSeccomp(),
+    keepSeccomp(compiled) {
+      const wanted = profile();
+      if (wanted !== undefined && seccomp === undefined)
+        seccomp = { bpf: keepCompiled(compiledPath, wanted, compiled) };
     },
     mountProgram: once(requireMount),
     hardLimits: once(readHardLimits),
@@ -113,6 +124,22 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
       return known;
     },
   };
+}
+
+/**
+ * crun runs itself again from a read-only mount, so that no step gets hold of a file that it could write to
+ * (CVE-2019-5736): one third of what a start takes. Started from such a mount it need not.
+ */
+function unwritable(runtime: Runtime, place: string): Runtime {
+  if (runtime.name !== 'crun') return runtime;
+  writeFileSync(place, '');
+  try {
+    bindMount(runtime.path, place, { readonly: true, recursive: false });
+    return { ...runtime, path: place };
+  } catch {
+    // A kernel that knows no such mounts (before 5.12).
+    return runtime;
+  }
 }
 
 /** Errors: `host`: then nothing would keep a step from this machine's disks. */

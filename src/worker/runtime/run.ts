@@ -27,6 +27,8 @@ export interface RunOptions extends StepOutput {
   /** Descriptors of a terminal to hand over, instead of streaming. */
   readonly terminal?: readonly [number, number, number] | undefined;
   readonly signal: AbortSignal;
+  /** Called with the pid of the runtime. */
+  readonly onStarted?: ((pid: number) => void) | undefined;
 }
 
 /** Of the runtime itself, which runs no programs but hooks. */
@@ -67,6 +69,7 @@ export async function runContainer(options: RunOptions): Promise<ExecResult> {
   } finally {
     stdio.started();
   }
+  options.onStarted?.(child.pid);
   const kill = (): void => killStep(child.pid, files.pid);
   signal.addEventListener('abort', kill, { once: true });
   let code: number | undefined;

@@ -168,10 +168,11 @@ async function runInRuntime(
   const uncompiled = runtime.name === 'crun' && seccomp !== undefined && 'profile' in seccomp;
   const captured = uncompiled ? captureSeccomp(`${stateRoot}/${id}/seccomp.bpf`) : undefined;
   try {
-    return await runContainer({ ...io, runtime, stateRoot, bundle, id });
+    return await runContainer({ ...io, runtime, stateRoot, bundle, id, onStarted: captured?.started });
   } finally {
-    const program = captured?.();
-    if (program !== undefined) env.keepSeccomp(program);
+    const compiled = captured?.take();
+    // Nobody waits for it: the answer goes out first.
+    if (compiled !== undefined) env.later(() => env.keepSeccomp(compiled));
   }
 }
 

@@ -6,7 +6,7 @@ export interface OverlayView {
   /** Layer directories, bottom to top; may be none. */
   readonly layers: readonly string[];
   /** An empty directory, for views of fewer layers than the kernel wants. */
-  readonly empty: string;
+  readonly empty: () => string;
   /** Where the writes go; absent = read-only. */
   readonly upper?: { readonly directory: string; readonly work: string } | undefined;
   readonly target: string;
@@ -31,8 +31,8 @@ let volatileWorks = true;
  * is used by one mount only, and counts for nothing before the store has synced it.
  */
 export function mountView(view: OverlayView): void {
-  const lower = view.upper !== undefined && view.layers.length > 0 ? view.layers : [view.empty, ...view.layers];
-  const padded = view.upper === undefined && lower.length < 2 ? [view.empty, ...lower] : lower;
+  const lower = view.upper !== undefined && view.layers.length > 0 ? view.layers : [view.empty(), ...view.layers];
+  const padded = view.upper === undefined && lower.length < 2 ? [view.empty(), ...lower] : lower;
   const spec = {
     lower: padded,
     upper: view.upper,

@@ -3,7 +3,7 @@
  * small files. They inherit the executor's namespaces. As many as there are cores; the next job waits.
  */
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { BuildError, type BuildErrorInit } from '../../contracts/index.ts';
 import { entryUrl } from '../../sys/entry.ts';
 import type { MaterializeInput } from './materialize.ts';
@@ -71,8 +71,9 @@ async function take(): Promise<Worker> {
     if (free !== undefined) return free;
     if (started < availableParallelism()) {
       started++;
+      const { Worker: Thread } = await import('node:worker_threads');
       // Descriptors that libc opened are closed by Node: it need not keep accounts.
-      return new Worker(entryUrl(import.meta.url, './layer-thread.ts'), { trackUnmanagedFds: false });
+      return new Thread(entryUrl(import.meta.url, './layer-thread.ts'), { trackUnmanagedFds: false });
     }
     await new Promise<void>((resolve) => waiting.push(resolve));
   }

@@ -16,7 +16,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { BuildError } from '../../contracts/index.ts';
+import { BuildError, EMPTY_DIGEST } from '../../contracts/index.ts';
 import type { Digest, FileEntry, Tree, TreeEntry, TreePath } from '../../contracts/index.ts';
 import { LayerTreeBuilder, TarTokenizer, decompress, type TarHeader } from '../../image/index.ts';
 import { asBuildError, errnoOf } from '../../sys/errno.ts';
@@ -75,8 +75,6 @@ interface Part {
   host: string;
   readonly digest: Digest;
 }
-
-const EMPTY_DIGEST: Digest = `sha256:${hash('sha256', '', 'hex')}`;
 
 class Unpacking {
   readonly #builder = new LayerTreeBuilder();

@@ -6,6 +6,7 @@
  */
 import { Socket } from 'node:net';
 import { BuildError, type ExecRequest, type ExecResult } from '../contracts/index.ts';
+import { exitAtOnce } from '../sys/wait.ts';
 import { materialize, openStepEnvironment, runStep } from '../worker/kernel.ts';
 import { createChannel, type Answer, type Command } from './channel.ts';
 import { toWireError } from './wire-error.ts';
@@ -31,7 +32,7 @@ const channel = createChannel<Answer, Command>(new Socket({ fd: CHANNEL_FD, read
   },
   onClose() {
     if ('value' in environment) environment.value.finish();
-    process.exit(0);
+    exitAtOnce(0);
   },
 });
 channel.send({ kind: 'ready' });

@@ -102,3 +102,8 @@ it('needs no lease of the store in the child', async () => {
   // The one of this process.
   expect(readdirSync(`${fixture.root}/tmp`).filter((name) => name.endsWith('.lock'))).toHaveLength(1);
 });
+
+it('keeps what V8 makes of the code of the child', async () => {
+  await during(() => undefined);
+  expect(readdirSync(`${fixture.root}/code/child`, { recursive: true }).length).toBeGreaterThan(1);
+});

@@ -4,6 +4,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { ExecOptions, ExecRequest, ExecResult, MaterializeRequest } from '../contracts/index.ts';
 import { BuildError } from '../contracts/index.ts';
 import { entryUrl } from '../sys/entry.ts';
+import { storeLayout } from '../store/index.ts';
 import { requireExecutorHost } from '../worker/host.ts';
 import { createChannel, type Answer, type Command } from './channel.ts';
 import { fromWireError } from './wire-error.ts';
@@ -66,7 +67,7 @@ export function spawnChild(options: ChildProcessOptions): ExecutorChild {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...(options.terminal ? [0, 1, 2] : [])],
       // A session of its own: Ctrl-C reaches us, and we decide. With a terminal it must stay in ours to read from it.
       detached: !options.terminal,
-      env: childEnvironment(process.env),
+      env: childEnvironment(process.env, options.root),
       cwd: '/',
     },
   );
@@ -74,13 +75,13 @@ export function spawnChild(options: ChildProcessOptions): ExecutorChild {
 }
 
 /** Only what the child needs: a NODE_OPTIONS or a proxy of the user's is none of its business. */
-function childEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept: NodeJS.ProcessEnv = { PATH: env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
-  for (const name of ['NODE_COMPILE_CACHE', 'TERM']) {
-    const value = env[name];
-    if (value !== undefined) kept[name] = value;
-  }
-  return kept;
+function childEnvironment({ PATH, TERM }: NodeJS.ProcessEnv, root: string): NodeJS.ProcessEnv {
+  return {
+    PATH: PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+    ...(TERM !== undefined && { TERM }),
+    // What V8 makes of the child's code; Node checks it before it uses it.
+    NODE_COMPILE_CACHE: storeLayout(root).codePath('child'),
+  };
 }
 
 function superviseChild(child: ChildProcess): ExecutorChild {

@@ -7,6 +7,6 @@
  */
 export function entryUrl(importMetaUrl: string, file: string): URL {
   if (importMetaUrl.endsWith('.ts')) return new URL(file, importMetaUrl);
-  const base = file.slice(file.lastIndexOf('/') + 1).replace(/\.ts$/, '.js');
+  const base = file.slice(file.lastIndexOf('/') + 1).replace(/\.ts$/, '.cjs');
   return new URL(`./${base}`, importMetaUrl);
 }

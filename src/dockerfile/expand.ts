@@ -28,6 +28,10 @@ export interface Expansion {
   readonly unmatched: ReadonlySet<string>;
 }
 
+/** Means itself, whatever the escape character. */
+const PLAIN = /^[\w./:@+,=%~-]+$/;
+const NO_NAMES: ReadonlySet<string> = new Set();
+
 /** `${a:-${b:-...}}` deeper than this is an attack on the stack. */
 const MAX_DEPTH = 400;
 
@@ -57,9 +61,12 @@ export function expandSpans(
   env: VariableLookup,
   options: ExpandOptions,
 ): Omit<Expansion, 'words'> & { readonly words: readonly ExpandedWord[] } {
+  // Most words have nothing to expand.
+  if (PLAIN.test(word)) {
+    return { text: word, words: [{ text: word, start: 0, end: word.length }], matched: NO_NAMES, unmatched: NO_NAMES };
+  }
   const matched = new Set<string>();
   const unmatched = new Set<string>();
-  // Most words have nothing to expand; they stay one string.
   const lexer = new Lexer(word, env, options, matched, unmatched);
   try {
     const { text, words } = lexer.until('', options.rawEscapes === true);

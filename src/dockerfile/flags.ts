@@ -91,6 +91,7 @@ function hintFor(name: string, keyword: string, known: readonly string[]): strin
  * Errors: `dockerfile` for an unknown flag (with the nearest known), a repeated one, a missing or wrong value.
  */
 export function checkFlags(line: LogicalLine, keyword: string, flags: readonly Flag[], table: FlagTable): void {
+  if (flags.length === 0) return;
   const seen = new Set<string>();
   for (const flag of flags) {
     const kind = Object.hasOwn(table, flag.name) ? table[flag.name] : undefined;
@@ -118,13 +119,17 @@ export function checkFlags(line: LogicalLine, keyword: string, flags: readonly F
 
 /** A flag's value; an empty one counts as not given, as in BuildKit. */
 export function flagWord(flags: readonly Flag[], name: string): Word | undefined {
+  if (flags.length === 0) return undefined;
   const flag = flags.find((candidate) => candidate.name === name);
   if (flag?.value === undefined || flag.value === '') return undefined;
   return { text: flag.value, range: flag.valueRange ?? flag.range };
 }
 
+const NO_WORDS: readonly Word[] = [];
+
 /** All values of a flag that may be repeated, in order. */
-export function flagWords(flags: readonly Flag[], name: string): Word[] {
+export function flagWords(flags: readonly Flag[], name: string): readonly Word[] {
+  if (flags.length === 0) return NO_WORDS;
   return flags
     .filter((flag) => flag.name === name)
     .map((flag) => ({ text: flag.value ?? '', range: flag.valueRange ?? flag.range }));

@@ -72,6 +72,11 @@ export interface LogicalLine {
   readonly pieces: readonly [Piece, ...Piece[]];
 }
 
+/** A line that is an instruction, or its beginning; `column`: of `text`. */
+export function singleLine(file: SourceFile, text: string, line: number, column: number): LogicalLine {
+  return { file, text, pieces: [{ offset: 0, line, column }] };
+}
+
 /** Collects pieces. */
 export function joinLines(
   file: SourceFile,
@@ -107,6 +112,14 @@ function positionAt(line: LogicalLine, offset: number, edge: 'start' | 'end'): P
 
 /** The place of a part of a logical line in the file. */
 export function rangeOf(line: LogicalLine, span: Span): SourceRange {
+  const { pieces } = line;
+  // Most instructions are one line.
+  if (pieces.length === 1) {
+    const [{ line: number, column, offset }] = pieces;
+    const base = column - offset;
+    const only = { line: number, column: base + span.start };
+    return { start: only, end: span.end > span.start ? { line: number, column: base + span.end } : only };
+  }
   const start = positionAt(line, span.start, 'start');
   return { start, end: span.end > span.start ? positionAt(line, span.end, 'end') : start };
 }

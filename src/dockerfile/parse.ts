@@ -10,12 +10,22 @@ import {
   lineRange,
   MAX_LINE_BYTES,
   nextLine,
+  singleLine,
   type LineCursor,
   type LogicalLine,
   type PhysicalLine,
 } from './lines.ts';
 import { cutStatement, takesHeredocs, type Statement } from './statement.ts';
-import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, ParseWarning, Stage, Word } from './types.ts';
+import type {
+  ArgInstruction,
+  Directive,
+  Dockerfile,
+  FromInstruction,
+  Instruction,
+  ParseWarning,
+  Stage,
+  Word,
+} from './types.ts';
 
 export interface ParseOptions {
   /** As the user named it, for messages; absent = `Dockerfile`. */
@@ -47,8 +57,9 @@ export function parseDockerfile(text: string, options: ParseOptions = {}): Docke
       range: { start: from.range.start, end },
     });
   };
+  const syntax = block.directives.find(({ name }) => name === 'syntax');
   for (const statement of statements) {
-    refuseOtherFrontEnd(file, block, statement);
+    if (syntax !== undefined) refuseOtherFrontEnd(file, syntax, statement);
     const instruction = typeStatement(statement);
     if (instruction.name === 'FROM') {
       closeStage();
@@ -90,9 +101,8 @@ export function parseInstruction(text: string, options: ParseOptions = {}): Inst
 }
 
 /** A file for another front end fails at its first line; say why. */
-function refuseOtherFrontEnd(file: SourceFile, { directives }: DirectiveBlock, statement: Statement): void {
-  const syntax = directives.find(({ name }) => name === 'syntax');
-  if (syntax === undefined || !/^(\/\/|\{)/.test(statement.keyword.text)) return;
+function refuseOtherFrontEnd(file: SourceFile, syntax: Directive, statement: Statement): void {
+  if (!/^(\/\/|\{)/.test(statement.keyword.text)) return;
   throw dockerfileError(
     file,
     syntax.range,
@@ -110,14 +120,13 @@ function readStatements(
   const warnings: ParseWarning[] = [];
   let comments: Word[] = [];
   for (let line = readLine(file, cursor); line !== undefined; line = readLine(file, cursor)) {
-    const comment = commentIn(line);
-    if (line.number <= block.lastLine) comments = [];
-    else if (comment !== undefined) {
-      if (comment.text === '') comments = [];
-      else comments.push(comment);
-    } else if (isBlank(line)) comments = [];
+    const indent = indentOf(line.text);
+    const isBlank = indent === line.text.length;
+    const comment = commentIn(line, indent);
+    if (line.number <= block.lastLine || isBlank || comment?.text === '') comments = [];
+    else if (comment !== undefined) comments.push(comment);
     else {
-      const { logical, emptyLine } = readLogical(file, cursor, line, block.escape);
+      const { logical, emptyLine } = readLogical(file, cursor, line, indent, block.escape);
       if (emptyLine !== undefined) {
         warnings.push({ rule: 'NoEmptyContinuation', message: 'Empty continuation line', range: emptyLine });
       }
@@ -153,18 +162,20 @@ function readLogical(
   file: SourceFile,
   cursor: LineCursor,
   first: PhysicalLine,
+  indent: number,
   escape: string,
 ): { logical: LogicalLine; emptyLine: SourceRange | undefined } {
-  const parts: { text: string; line: number; column: number }[] = [];
   let emptyLine: SourceRange | undefined;
-  const indent = indentOf(first.text);
   let cut = cutContinuation(first.text.slice(indent), escape);
-  parts.push({ text: cut.text, line: first.number, column: first.column + indent });
+  const column = first.column + indent;
+  if (!cut.continued) return { logical: singleLine(file, cut.text, first.number, column), emptyLine };
+  const parts = [{ text: cut.text, line: first.number, column }];
   while (cut.continued) {
     const line = readLine(file, cursor);
     if (line === undefined) break;
-    if (commentIn(line) !== undefined) continue;
-    if (isBlank(line)) {
+    const blanks = indentOf(line.text);
+    if (commentIn(line, blanks) !== undefined) continue;
+    if (blanks === line.text.length) {
       emptyLine ??= lineRange(line, 0, line.text.length);
       continue;
     }
@@ -185,12 +196,8 @@ function cutContinuation(text: string, escape: string): { text: string; continue
   return continued ? { text: text.slice(0, end - 1), continued } : { text, continued };
 }
 
-function isBlank(line: PhysicalLine): boolean {
-  return indentOf(line.text) === line.text.length;
-}
-
-function commentIn(line: PhysicalLine): Word | undefined {
-  const indent = indentOf(line.text);
+/** @param indent Blanks before it. */
+function commentIn(line: PhysicalLine, indent: number): Word | undefined {
   if (line.text[indent] !== '#') return undefined;
   const body = line.text.slice(indent + 1);
   const text = body.trim();

@@ -31,25 +31,32 @@ export function trimSpan(text: string, span: Span): Span {
   return { start, end };
 }
 
+/** What {@link isSeparatorAt} is true for, and what not: from `lastIndex` on. */
+const SEPARATOR = /[\t\v\f\r ]/g;
+const NO_SEPARATOR = /[^\t\v\f\r ]/g;
+
+/** The first place in a span that `pattern` matches, or its end. */
+function seek(text: string, pattern: RegExp, from: number, end: number): number {
+  pattern.lastIndex = from;
+  return pattern.test(text) ? Math.min(pattern.lastIndex - 1, end) : end;
+}
+
 /** Words between runs of separators; quotes mean nothing here. */
 export function splitSpan(text: string, span: Span): Span[] {
   const words: Span[] = [];
-  let at = span.start;
-  while (at < span.end) {
-    while (at < span.end && isSeparatorAt(text, at)) at++;
-    const start = at;
-    while (at < span.end && !isSeparatorAt(text, at)) at++;
-    if (at > start) words.push({ start, end: at });
+  let start = seek(text, NO_SEPARATOR, span.start, span.end);
+  while (start < span.end) {
+    const end = seek(text, SEPARATOR, start, span.end);
+    words.push({ start, end });
+    start = seek(text, NO_SEPARATOR, end, span.end);
   }
   return words;
 }
 
 /** The first word of a span and, blanks skipped, the rest. */
 export function cutSpan(text: string, span: Span): { first: Span; rest: Span | undefined } {
-  let end = span.start;
-  while (end < span.end && !isSeparatorAt(text, end)) end++;
-  let rest = end;
-  while (rest < span.end && isSeparatorAt(text, rest)) rest++;
+  const end = seek(text, SEPARATOR, span.start, span.end);
+  const rest = seek(text, NO_SEPARATOR, end, span.end);
   return {
     first: { start: span.start, end },
     rest: end < span.end ? { start: rest, end: span.end } : undefined,

@@ -25,7 +25,9 @@ export interface FoundContext {
  */
 export function findContext(name: string, platform: Platform, options: FrontendOptions): FoundContext | undefined {
   if (/^(?:scratch|context)$/i.test(name)) return undefined;
-  const familiar = familiarString(parseReference(name)).replace(/:latest$/, '');
+  const reference = parseReference(name);
+  if (Object.keys(options.contexts).length === 0) return undefined;
+  const familiar = familiarString(reference).replace(/:latest$/, '');
   for (const key of [`${familiar}::${formatPlatform(normalizePlatform(platform))}`, familiar]) {
     for (const spelling of [key, key.toLowerCase()]) {
       const context = Object.hasOwn(options.contexts, spelling) ? options.contexts[spelling] : undefined;

@@ -29,6 +29,8 @@ const DOMAIN_COMPONENT = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])';
 const DOMAIN = new RegExp(`^(?:${DOMAIN_COMPONENT}(?:\\.${DOMAIN_COMPONENT})*|\\[(?:[a-fA-F0-9:]+)\\])(?::[0-9]+)?$`);
 const PATH_COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
 const PATH = new RegExp(`^${PATH_COMPONENT}(?:/${PATH_COMPONENT})*$`);
+/** `alpine`, `golang:1.25`: nothing else that it could be. Shorter than an image ID. */
+const SHORT = new RegExp(`^(?=.{1,63}$)(${PATH_COMPONENT})(?::(\\w[\\w.-]*))?$`);
 const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
 
@@ -39,6 +41,11 @@ const DIGEST = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]
  * @throws BuildError `usage` with the reason and a hint.
  */
 export function parseReference(text: string): Reference {
+  const short = SHORT.exec(text);
+  if (short !== null) {
+    const [, name = '', tag = DEFAULT_TAG] = short;
+    return { domain: DEFAULT_DOMAIN, path: OFFICIAL_PREFIX + name, tag, digest: undefined };
+  }
   if (text === '') throw invalid(text, 'it is empty', 'name an image, for example alpine:3');
   if (text.length > REFERENCE_LENGTH_MAX) throw invalid(`${text.slice(0, 64)}...`, 'it is too long');
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {

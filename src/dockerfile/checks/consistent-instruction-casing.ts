@@ -1,5 +1,5 @@
 import type { Dockerfile, FromInstruction, Instruction } from '../types.ts';
-import { casingOf, inCasing } from './casing.ts';
+import { casingOf, inCasing, type Casing } from './casing.ts';
 import type { Report, Rule } from './rule.ts';
 
 export const consistentInstructionCasing: Rule<Dockerfile> = {
@@ -15,12 +15,13 @@ export const consistentInstructionCasing: Rule<Dockerfile> = {
     good: 'FROM alpine\nRUN true\nCOPY . .',
   },
   *check({ stages }): Iterable<Report> {
-    const all = stages.flatMap(({ from, instructions }): (FromInstruction | Instruction)[] => [from, ...instructions]);
-    const count = { lower: 0, upper: 0 };
-    for (const { keyword } of all) {
-      const casing = casingOf(keyword);
-      if (casing !== undefined) count[casing]++;
+    const count = { lower: 0, upper: 0, mixed: 0 };
+    for (const { from, instructions } of stages) {
+      count[casing(from)]++;
+      for (const instruction of instructions) count[casing(instruction)]++;
     }
+    if (count.lower + count.mixed === 0 || count.upper + count.mixed === 0) return;
+    const all = stages.flatMap(({ from, instructions }): (FromInstruction | Instruction)[] => [from, ...instructions]);
     const majority = count.lower > count.upper ? 'lower' : 'upper';
     for (const { keyword, keywordRange, range, comments } of all) {
       const right = inCasing(keyword, majority);
@@ -35,3 +36,7 @@ export const consistentInstructionCasing: Rule<Dockerfile> = {
     }
   },
 };
+
+function casing({ keyword, name }: FromInstruction | Instruction): Casing | 'mixed' {
+  return keyword === name ? 'upper' : (casingOf(keyword) ?? 'mixed');
+}

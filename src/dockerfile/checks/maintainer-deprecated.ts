@@ -13,13 +13,15 @@ export const maintainerDeprecated: Rule<Dockerfile> = {
     good: 'FROM alpine\nLABEL org.opencontainers.image.authors="me@example.org"',
   },
   *check({ stages }): Iterable<Report> {
-    for (const instruction of stages.flatMap(({ instructions }) => instructions)) {
-      if (instruction.name !== 'MAINTAINER') continue;
-      yield {
-        message: 'MAINTAINER is deprecated',
-        hint: `write LABEL org.opencontainers.image.authors=${JSON.stringify(instruction.maintainer.text)}`,
-        place: instruction,
-      };
+    for (const { instructions } of stages) {
+      for (const instruction of instructions) {
+        if (instruction.name !== 'MAINTAINER') continue;
+        yield {
+          message: 'MAINTAINER is deprecated',
+          hint: `write LABEL org.opencontainers.image.authors=${JSON.stringify(instruction.maintainer.text)}`,
+          place: instruction,
+        };
+      }
     }
   },
 };

@@ -13,11 +13,12 @@ export const stageNameCasing: Rule<Dockerfile> = {
     good: 'FROM alpine AS base',
   },
   *check({ stages }): Iterable<Report> {
-    for (const { from } of stages) {
-      if (from.as === undefined || from.as.text === from.as.text.toLowerCase()) continue;
+    for (const { from, name } of stages) {
+      // The name is kept in lower case.
+      if (from.as === undefined || name === undefined || from.as.text === name) continue;
       yield {
         message: `the stage name ${from.as.text} has upper-case letters`,
-        hint: `write AS ${from.as.text.toLowerCase()}`,
+        hint: `write AS ${name}`,
         place: from,
         range: from.as.range,
       };

@@ -9,8 +9,9 @@ export function* fromWords(
   { globals, dockerfile }: BuildView,
 ): Iterable<{ readonly word: Word; readonly expansion: Expansion }> {
   for (const word of [from.image, from.platform]) {
-    const expansion = word === undefined ? undefined : tryExpand(word.text, globals, dockerfile.escape);
-    if (word !== undefined && expansion !== undefined) yield { word, expansion };
+    if (word?.text.includes('$') !== true) continue;
+    const expansion = tryExpand(word.text, globals, dockerfile.escape);
+    if (expansion !== undefined) yield { word, expansion };
   }
 }
 

@@ -5,6 +5,7 @@ import { decode } from '../llb/index.ts';
 import { RpcStatus } from './gen/control.ts';
 import { GrpcError, STATUS } from './grpc/status.ts';
 import type { StatusReader } from './status.ts';
+import { inOurWords } from './said.ts';
 
 /** An error of the daemon or of the way to it. */
 export function builderError(
@@ -80,16 +81,8 @@ export function toBuildError(error: unknown, surroundings: ErrorSurroundings): u
       cause: error,
     });
   }
-  const secret = /secret (\S+?):? not found/.exec(message)?.[1];
-  if (secret !== undefined) {
-    return new BuildError({
-      code: 'usage',
-      message: `secret ${secret}: not found`,
-      hint: `give it with --secret id=${secret},src=FILE or --secret id=${secret},env=NAME`,
-      location,
-      cause: error,
-    });
-  }
+  const better = inOurWords(message);
+  if (better !== undefined) return new BuildError({ ...better, location, cause: error });
   return new BuildError({ code, message: plain(message), hint: hintOf(code, message, where), location, cause: error });
 }
 
@@ -196,7 +189,7 @@ function codeOf(grpc: number, message: string): BuildError['code'] {
   if (/no space left on device|disk quota exceeded/i.test(message)) return 'disk-full';
   if (/"[^"]*":? not found|failed to calculate checksum|no such file or directory/.test(message))
     return 'source-missing';
-  if (/could not parse ssh|unset ssh forward key|no ssh handler/i.test(message)) return 'usage';
+  if (/could not parse ssh|no ssh handler/i.test(message)) return 'usage';
   if (
     /(?:pull access denied|insufficient_scope|authorization failed|unauthorized|401 Unauthorized|403 Forbidden)/i.test(
       message,

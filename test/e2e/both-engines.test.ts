@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxLayout } from '../support/base-image.ts';
 import { Bench } from '../support/cli.ts';
+import { buildkitPath, startBuildkitd, type Buildkitd } from '../support/buildkitd.ts';
 import { dockerdLacks, startDockerd, type Dockerd } from '../support/dockerd.ts';
 import { ENGINE_CASES, type EngineCase } from '../support/engine-cases.ts';
 import { MISTAKES } from '../support/mistakes.ts';
@@ -12,17 +13,22 @@ import { startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const lacks = dockerdLacks();
 const bench = new Bench();
+/** Where one is: the same again by TLS. */
+const hasBuildkitd = buildkitPath() !== undefined;
 let registry: TestRegistry;
 let dockerd: Dockerd;
+let buildkitd: Buildkitd | undefined;
 
 beforeAll(async () => {
   if (lacks !== undefined) return;
   registry = await startRegistry(join(bench.dir, 'registry'));
   registry.push(busyboxLayout(bench.dir), 'busybox:latest');
   dockerd = await startDockerd(join(bench.dir, 'dockerd'));
+  if (hasBuildkitd) buildkitd = await startBuildkitd(join(bench.dir, 'buildkitd'));
 });
 afterAll(async () => {
   if (lacks === undefined) {
+    await buildkitd?.stop();
     await dockerd.stop();
     await registry.stop();
   }
@@ -53,9 +59,9 @@ describe.skipIf(lacks !== undefined)(lacks === undefined ? title : `${title} (th
     '%s',
     async (_name, engineCase, i) => {
       const context = contextOf(engineCase, `case-${i}`);
-      const build = async (engine: string) => {
+      const build = async (engine: string, builder: string) => {
         const layout = join(bench.dir, `layout-${i}-${engine}`);
-        const args = ['build', '--builder', engine === 'embedded' ? engine : 'docker://', '--network', 'host'];
+        const args = ['build', '--builder', builder, '--network', 'host'];
         const result = await bench.run(
           [
             ...args,
@@ -71,9 +77,9 @@ describe.skipIf(lacks !== undefined)(lacks === undefined ? title : `${title} (th
         expect(result.code, result.stderr).toBe(0);
         return await imageContents(layout);
       };
-      const embedded = await build('embedded');
-      const buildkit = await build('buildkit');
-      expect(buildkit).toEqual(embedded);
+      const embedded = await build('embedded', 'embedded');
+      expect(await build('docker', 'docker://')).toEqual(embedded);
+      if (buildkitd !== undefined) expect(await build('buildkitd', buildkitd.port)).toEqual(embedded);
       expect(embedded.map(({ platform }) => platform)).toEqual(engineCase.platforms ?? [PLATFORM]);
     },
   );

@@ -1,10 +1,11 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { busyboxLayout } from '../support/base-image.ts';
 import { buildkitBench, withDaemon } from '../support/buildkit-bench.ts';
 import { bridgePort, bridgePrograms, bridgeSocket, bridgeTls, type Bridge } from '../support/buildkit-bridge.ts';
-import { findsBuildkitd, startBuildkitd } from '../support/buildkitd.ts';
+import { buildkitPath, startBuildkitd, type Buildkitd } from '../support/buildkitd.ts';
+import { started } from '../support/started.ts';
 
 const kit = buildkitBench();
 const { bench, build } = kit;
@@ -128,39 +129,60 @@ withDaemon('ways to a daemon', () => {
     expect(first).toMatch(/bk-[01]/);
     expect(await chosen()).toBe(first);
   });
-
-  if (findsBuildkitd()) {
-    it('a buildkitd of its own, on a socket and on a port with TLS', async () => {
-      const buildkitd = await startBuildkitd(join(bench.dir, 'buildkitd'));
-      try {
-        const layout = busyboxLayout(join(bench.dir, 'for-buildkitd'));
-        const context = bench.context('buildkitd', {
-          Dockerfile:
-            'FROM base AS b\nCOPY x /x\nRUN mkdir /made && cp /x /made/x\nFROM scratch\nCOPY --from=b /made /\n',
-          x: 'arrived',
-        });
-        for (const [i, url] of [buildkitd.socket, buildkitd.port].entries()) {
-          const out = join(bench.dir, `buildkitd-out-${i}`);
-          const result = await build([
-            '--builder',
-            url,
-            '--build-context',
-            `base=oci-layout://${layout}`,
-            '-o',
-            out,
-            context,
-          ]);
-          expect(result.code, result.stderr).toBe(0);
-          expect(readFileSync(join(out, 'x'), 'utf8')).toBe('arrived');
-        }
-        const plain = await build(['--builder', buildkitd.port.replace(/\?.*/, ''), context]);
-        expect(plain.code).toBe(6);
-      } finally {
-        await buildkitd.stop();
-      }
-    });
-  }
 });
+
+const path = buildkitPath();
+if (path !== undefined) {
+  withDaemon('a buildkitd of its own', () => {
+    let daemon: Buildkitd | undefined;
+    let words: readonly string[] = [];
+    beforeAll(async () => {
+      daemon = await startBuildkitd(join(bench.dir, 'buildkitd'));
+      const layout = busyboxLayout(join(bench.dir, 'for-buildkitd'));
+      const context = bench.context('buildkitd', {
+        Dockerfile:
+          'FROM base AS b\nCOPY x /x\nRUN mkdir /made && cp /x /made/x\nFROM scratch\nCOPY --from=b /made /\n',
+        x: 'arrived',
+      });
+      words = ['--build-context', `base=oci-layout://${layout}`, context];
+    });
+    afterAll(async () => await daemon?.stop());
+    let outs = 0;
+    const arrives = async (url: string, env: Readonly<Record<string, string>> = {}): Promise<void> => {
+      const out = join(bench.dir, `buildkitd-out-${outs++}`);
+      const result = await build(['--builder', url, '-o', out, ...words], env);
+      expect(result.code, result.stderr).toBe(0);
+      expect(readFileSync(join(out, 'x'), 'utf8')).toBe('arrived');
+    };
+
+    it('on a socket, and on a port with TLS of both sides', async () => {
+      const { socket, port } = started(daemon);
+      await arrives(socket);
+      await arrives(port);
+      const refused = [port.replace(/\?.*/, ''), port.replace(/&cert.*/, ''), port.replace('/ca.pem', '/other-ca.pem')];
+      for (const url of refused) expect(await build(['--builder', url, ...words])).toMatchObject({ code: 6 });
+    });
+
+    it('through containers, pods and ssh, by the buildctl that is there', async () => {
+      const bin = join(bench.dir, 'with-buildctl');
+      mkdirSync(bin);
+      const script = `#!/bin/sh\nwhile [ "$1" != buildctl ]; do shift; done\nBUILDKIT_HOST='${started(daemon).socket}' exec "$@"\n`;
+      for (const name of ['docker', 'podman', 'kubectl', 'ssh'])
+        writeFileSync(join(bin, name), script, { mode: 0o755 });
+      const env = { PATH: `${bin}:${path}` };
+      for (const url of ['docker-container://b', 'podman-container://b', 'kube-pod://b-0', 'ssh://far'])
+        await arrives(url, env);
+    });
+
+    it('tells what it is, and what it keeps', async () => {
+      const { socket } = started(daemon);
+      await arrives(socket);
+      expect((await bench.run(['builder', 'inspect', socket])).stdout).toMatch(/platforms linux\//);
+      expect((await bench.run(['builder', 'du', socket])).stdout).toMatch(/total/);
+      expect((await bench.run(['builder', 'prune', socket])).stdout).toMatch(/removed \d+ records/);
+    });
+  });
+}
 
 withDaemon('builders', () => {
   it('are added, used, listed and forgotten', async () => {

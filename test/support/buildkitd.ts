@@ -1,9 +1,10 @@
-/** A buildkitd of this machine, where there is one: on a socket, and with TLS on a port. */
+/** A buildkitd of this machine, or the one of make-buildkitd.ts, where there is one: on a socket, and with TLS on a port. */
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { makeCertificates } from './buildkit-bridge.ts';
+import { CACHE } from './dockerd.ts';
 
 export interface Buildkitd {
   /** `unix://`. */
@@ -13,9 +14,16 @@ export interface Buildkitd {
   stop(): Promise<void>;
 }
 
-/** Is there one on PATH? A test of it is defined only then. */
-export function findsBuildkitd(): boolean {
-  return spawnSync('buildkitd', ['--version']).status === 0;
+/** Where make-buildkitd.ts leaves `buildkitd` and `buildctl`. */
+export const BUILDKIT_DIRECTORY = join(CACHE, 'buildkit');
+
+/** PATH with `buildkitd` and `buildctl` on it; undefined = there are none, and no test of them is defined. */
+export function buildkitPath(): string | undefined {
+  const own = process.env['PATH'] ?? '';
+  const found = [own, `${BUILDKIT_DIRECTORY}:${own}`].find(
+    (path) => spawnSync('buildkitd', ['--version'], { env: { PATH: path } }).status === 0,
+  );
+  return found;
 }
 
 export async function startBuildkitd(dir: string): Promise<Buildkitd> {
@@ -33,7 +41,8 @@ export async function startBuildkitd(dir: string): Promise<Buildkitd> {
     `--tlscert=${file('server.pem')}`,
     `--tlskey=${file('server-key.pem')}`,
   ];
-  const child = spawn('buildkitd', words, { stdio: ['ignore', log, log], detached: true });
+  const env = { ...process.env, PATH: buildkitPath() };
+  const child = spawn('buildkitd', words, { stdio: ['ignore', log, log], detached: true, env });
   closeSync(log);
   const exited = new Promise<void>((resolve) => child.on('close', () => resolve()));
   for (let i = 0; !(existsSync(file('buildkitd.sock')) && (await accepts(port))); i++) {

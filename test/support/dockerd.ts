@@ -22,7 +22,8 @@ export interface Dockerd {
   stop(): Promise<void>;
 }
 
-const CACHE = process.env['SLIPWAY_TEST_CACHE'] ?? '/var/tmp/slipway-test-roots';
+/** Where what is made once for all tests is kept. */
+export const CACHE = process.env['SLIPWAY_TEST_CACHE'] ?? '/var/tmp/slipway-test-roots';
 const PACKAGES: Readonly<Record<DockerRelease, readonly string[]>> = {
   sid: ['docker.io', 'docker-cli', 'runc', 'git', 'ca-certificates'],
   bookworm: ['docker.io', 'runc', 'ca-certificates'],
@@ -43,8 +44,12 @@ export async function startDockerd(dir: string, release: DockerRelease = 'sid'):
   mkdirSync(run, { recursive: true });
   const socket = join(run, 'docker.sock');
   const log = openSync(join(dir, 'dockerd.log'), 'a');
+  const config = join(dir, 'daemon.json');
+  writeFileSync(config, JSON.stringify({ builder: { Entitlements: { 'security-insecure': true } } }));
   const args = [
     'dockerd',
+    // Older ones do not know the word.
+    ...(release === 'sid' ? [`--config-file=${config}`] : []),
     `--data-root=${join(dir, 'data')}`,
     `--exec-root=${join(run, 'exec')}`,
     `--pidfile=${join(run, 'dockerd.pid')}`,
@@ -118,7 +123,7 @@ function makeRoot(release: DockerRelease): string {
 }
 
 /** The one that this machine's own packages come from. */
-function debianMirror(): string {
+export function debianMirror(): string {
   const given = process.env['SLIPWAY_TEST_DEBIAN_MIRROR'];
   if (given !== undefined) return given;
   for (const file of ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list']) {

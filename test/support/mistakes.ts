@@ -69,6 +69,13 @@ export const MISTAKES: readonly Mistake[] = [
     saysHere: ['stage build has it', 'COPY --from=build /made'],
   },
   {
+    name: 'parents of nothing in a stage',
+    files: {
+      Dockerfile: 'FROM busybox AS build\nRUN mkdir -p /made\nFROM scratch\nCOPY --from=build --parents /made/it /\n',
+    },
+    says: ['Dockerfile:4', '"/made/it"', 'stage build'],
+  },
+  {
     name: 'excluded source',
     files: {
       Dockerfile: 'FROM scratch\nCOPY secret.txt /\n',

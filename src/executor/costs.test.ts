@@ -16,7 +16,7 @@ const compiled = () => `${fixture.root}/code/seccomp-${process.arch}`;
 const words = (pid: number, file: 'cmdline' | 'environ') => readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0');
 
 /** Runs a step, and `look` while it runs, in a build of its own. */
-async function during<T>(look: (step: { runtime: number; bundle: string }) => T): Promise<T> {
+async function during<T>(look: (step: { runtime: number; bundle: string; work: string }) => T): Promise<T> {
   const executor = createExecutor({ root: fixture.root });
   const abort = new AbortController();
   const request = {
@@ -42,7 +42,11 @@ async function during<T>(look: (step: { runtime: number; bundle: string }) => T)
     expect(said).toMatch(/^Seccomp:\s*2$[^]*^1$/m);
     const [runtime = 0] = processesWith(`${fixture.root}/statcache/runtime`);
     const bundle = words(runtime, 'cmdline')[words(runtime, 'cmdline').indexOf('--bundle') + 1] ?? '';
-    return look({ runtime, bundle: `/proc/${runtime}/root${bundle}` });
+    return look({
+      runtime,
+      bundle: `/proc/${runtime}/root${bundle}`,
+      work: `${fixture.root}/l/${request.upper}/work`,
+    });
   } finally {
     abort.abort();
     await step.catch(() => undefined);
@@ -95,6 +99,14 @@ it.each([
 it('compiles it anew where what is kept is damaged', async () => {
   writeFileSync(compiled(), readFileSync(compiled()).subarray(0, 1000));
   expect((await during(({ bundle }) => configOf(bundle))).linux.seccomp).toBeDefined();
+});
+
+it('takes away what overlayfs leaves without looking for it', async () => {
+  // As in removeWork.
+  const left = ['work', 'work/incompat', 'work/incompat/volatile', 'work/incompat/volatile/dirty'];
+  expect(await during(({ work }) => readdirSync(work, { recursive: true }))).toEqual(left);
+  const { upper } = await fixture.run('true');
+  await until(() => !existsSync(`${fixture.root}/l/${upper}/work`));
 });
 
 it('needs no lease of the store in the child', async () => {

@@ -15,7 +15,7 @@ import { leaseTempPath } from './lease.ts';
  *     l/<id>/{fs,work,tree}   a layer: its directory, overlay's work directory, its encoded tree, digests of its files
  *     cache/<hash>/           cache mounts, named by the hash of their id
  *     statcache/<hash>        stat caches of build contexts
- *     code/                   what is compiled once: the command line's bundle by V8 (bin/slipway.js), the executor'''s by Node, the seccomp profile
+ *     code/                   what is compiled once: the command line's bundle by V8 (bin/slipway.js), the executor's by Node, the seccomp profile
  *     tmp/<lease>/            what a live process is writing; <lease>.lock beside it: what it holds
  *     locks/                  files for flock
  */

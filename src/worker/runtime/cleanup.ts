@@ -28,9 +28,10 @@ export function removeBundle(bundle: string): void {
   }
 }
 
-/** What overlayfs leaves in its work directory: `work`, and the mark of a volatile mount. */
+/** What overlayfs leaves in its work directory: `work`, and in it the mark of a volatile mount, a file. */
 export function removeWork(work: string): void {
   try {
+    unlinkSync(`${work}/work/incompat/volatile/dirty`);
     for (const path of ['/work/incompat/volatile', '/work/incompat', '/work', '']) rmdirSync(`${work}${path}`);
   } catch {
     removeTree(work);

@@ -36,15 +36,18 @@ export interface StepEnvironment {
   hostsFile(): string;
   /** Directories of a materialized layer that its tree does not hold. */
   implicitOf(id: LayerId): ReadonlySet<TreePath>;
-  /** Does this when the event loop has nothing better to do. */
+  /** Does this at the next `finish`, or when nothing has come for a moment. */
   later(work: () => void): void;
-  /** Does now what was put off. */
+  /** Does now what was put off: best while a step runs, when there is nothing else to do here. */
   finish(): void;
   /** The file to leave the device guard by; see `wayOut`. */
   wayOut(): string | undefined;
   /** A name for the next step, unlike any other's on this machine: runc makes cgroups of it. */
   nextStep(): string;
 }
+
+/** Milliseconds without a request after which nobody is kept waiting. */
+const PAUSE = 5;
 
 /** Must run in a mount namespace of its own. */
 export function openStepEnvironment(root: string, runtimeName: string | undefined): StepEnvironment {
@@ -77,7 +80,10 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
     return bpf === undefined ? { profile: wanted } : { bpf };
   });
   const postponed: (() => void)[] = [];
+  let idle: NodeJS.Timeout | undefined;
   const finish = (): void => {
+    clearTimeout(idle);
+    idle = undefined;
     for (const work of postponed.splice(0)) work();
   };
   const implicit = new Map<LayerId, ReadonlySet<TreePath>>();
@@ -112,7 +118,7 @@ export function openStepEnvironment(root: string, runtimeName: string | undefine
     },
     hostsFile: () => hosts,
     later(work) {
-      if (postponed.length === 0) setImmediate(finish);
+      idle ??= setTimeout(finish, PAUSE);
       postponed.push(work);
     },
     finish,

@@ -78,7 +78,7 @@ async function inRoot(
   if (request.scan !== false && accepts(request, result)) {
     const treePath = env.layout.treePath(request.upper);
     const size = await saveUpperTree({ upper: upper.directory, lower: layers, treePath });
-    // Nobody waits for it: the answer goes out first.
+    // Nobody waits for it.
     env.later(() => {
       removeWork(upper.work);
       removeTree(`${layerRoot}/scratch`);
@@ -167,11 +167,14 @@ async function runInRuntime(
   const id = bundle.slice(bundle.lastIndexOf('/') + 1);
   const uncompiled = runtime.name === 'crun' && seccomp !== undefined && 'profile' in seccomp;
   const captured = uncompiled ? captureSeccomp(`${stateRoot}/${id}/seccomp.bpf`) : undefined;
+  const onStarted = (pid: number): void => {
+    captured?.started(pid);
+    env.finish();
+  };
   try {
-    return await runContainer({ ...io, runtime, stateRoot, bundle, id, onStarted: captured?.started });
+    return await runContainer({ ...io, runtime, stateRoot, bundle, id, onStarted });
   } finally {
     const compiled = captured?.take();
-    // Nobody waits for it: the answer goes out first.
     if (compiled !== undefined) env.later(() => env.keepSeccomp(compiled));
   }
 }

@@ -13,6 +13,7 @@ import { isForeignLayer } from '../image/index.ts';
 import type { LayerRow } from '../store/index.ts';
 import { extractFiles, ingestBlob, isTrusted, rowOf } from './layer-blob.ts';
 import type { BlobDeps, BlobRow } from './layer-blob.ts';
+import { HASH_BYTES } from './local/hash-files.ts';
 import type { FileHasher } from './local/hash-files.ts';
 
 export interface LayerDeps extends BlobDeps {
@@ -152,8 +153,8 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
       );
       const fresh = new Map<TreePath, Digest>();
       for (const [i, { path }] of files.entries()) {
-        const hash = hashes[i];
-        if (hash !== undefined) fresh.set(path, `sha256:${Buffer.from(hash).toString('hex')}`);
+        const hash = hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES);
+        fresh.set(path, `sha256:${Buffer.from(hash).toString('hex')}`);
       }
       store.writeDigests(id, fresh);
       for (const [path, digest] of fresh) found.set(path, digest);

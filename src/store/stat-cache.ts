@@ -6,7 +6,8 @@ import type { Contexts } from './contexts.ts';
 import type { StoreLayout } from './layout.ts';
 import type { Store } from './types.ts';
 
-const CHECKSUM = 4;
+/** Bytes: what follows keeps its alignment. */
+const CHECKSUM = 8;
 
 /** Stat caches: opaque bytes with a checksum in front. A damaged one is one that was never written. */
 export function createStatCaches(

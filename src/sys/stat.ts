@@ -77,53 +77,50 @@ export function lstat(path: string): ExactStat | undefined {
 /** Numbers that {@link lstatInto} writes for each entry. */
 export const STAT_WIDTH = 12;
 
+/** Which of them is which. `mode` holds the type, too; the inode is a 64-bit integer, all others are doubles. */
+export const STAT = {
+  mode: 0,
+  uid: 1,
+  gid: 2,
+  size: 3,
+  nlink: 4,
+  dev: 5,
+  ino: 6,
+  rdev: 7,
+  mtime: 8,
+  mtimeNsec: 9,
+  ctime: 10,
+  ctimeNsec: 11,
+} as const;
+
+/** The last columns written to, as integers: making a view takes as long as a quarter of a stat. */
+let inodes = new BigUint64Array(0);
+
 /**
- * lstat into eight bytes a field from `at`, to be sent between threads; false when nothing is there. All fields are
- * doubles but the inode, a 64-bit integer.
+ * lstat into eight bytes a field from `at`, to be kept as it is and sent between threads; false when nothing is there.
  *
+ * @param columns From the start of its buffer.
  * @throws Error the system's own
  */
-export function lstatInto(path: string, columns: Float64Array, at: number): boolean {
+export function lstatInto(path: string, columns: Float64Array<ArrayBuffer>, at: number): boolean {
   const found = lstatSync(encodePath(path), { bigint: true, throwIfNoEntry: false });
   if (found === undefined) return false;
   const mtime = floorSeconds(found.mtimeNs);
   const ctime = floorSeconds(found.ctimeNs);
-  columns[at] = Number(found.mode);
-  columns[at + 1] = Number(found.uid);
-  columns[at + 2] = Number(found.gid);
-  columns[at + 3] = Number(found.size);
-  columns[at + 4] = Number(found.nlink);
-  columns[at + 5] = Number(found.dev);
-  columns[at + 7] = Number(found.rdev);
-  columns[at + 8] = Number(mtime);
-  columns[at + 9] = Number(found.mtimeNs - mtime * NSEC);
-  columns[at + 10] = Number(ctime);
-  columns[at + 11] = Number(found.ctimeNs - ctime * NSEC);
-  new BigUint64Array(columns.buffer, columns.byteOffset + (at + 6) * 8, 1)[0] = found.ino;
+  columns[at + STAT.mode] = Number(found.mode);
+  columns[at + STAT.uid] = Number(found.uid);
+  columns[at + STAT.gid] = Number(found.gid);
+  columns[at + STAT.size] = Number(found.size);
+  columns[at + STAT.nlink] = Number(found.nlink);
+  columns[at + STAT.dev] = Number(found.dev);
+  columns[at + STAT.rdev] = Number(found.rdev);
+  columns[at + STAT.mtime] = Number(mtime);
+  columns[at + STAT.mtimeNsec] = Number(found.mtimeNs - mtime * NSEC);
+  columns[at + STAT.ctime] = Number(ctime);
+  columns[at + STAT.ctimeNsec] = Number(found.ctimeNs - ctime * NSEC);
+  if (inodes.buffer !== columns.buffer) inodes = new BigUint64Array(columns.buffer);
+  inodes[at + STAT.ino] = found.ino;
   return true;
-}
-
-/** What {@link lstatInto} wrote at `at`. */
-export function statFrom(columns: Float64Array, at: number): ExactStat {
-  const field = (index: number): number => columns[at + index] ?? 0;
-  const mode = field(0);
-  const rdev = field(7);
-  return {
-    type: typeOf(mode),
-    mode: mode & 0o7777,
-    uid: field(1),
-    gid: field(2),
-    size: field(3),
-    nlink: field(4),
-    dev: field(5),
-    ino: new BigUint64Array(columns.buffer, columns.byteOffset + (at + 6) * 8, 1)[0] ?? 0n,
-    major: rdev === 0 ? 0 : majorOf(rdev),
-    minor: rdev === 0 ? 0 : minorOf(rdev),
-    mtime: field(8),
-    mtimeNsec: field(9),
-    ctime: field(10),
-    ctimeNsec: field(11),
-  };
 }
 
 function floorSeconds(nanoseconds: bigint): bigint {
@@ -166,7 +163,8 @@ export function lstatAt(directoryFd: number, name: string): ExactStat | undefine
   };
 }
 
-function typeOf(mode: number): NodeType {
+/** Of a mode as the kernel gives it. */
+export function typeOf(mode: number): NodeType {
   switch (mode & 0o170000) {
     case 0o040000:
       return 'directory';
@@ -186,12 +184,12 @@ function typeOf(mode: number): NodeType {
 }
 
 // libc's dev_t (sys/sysmacros.h): 32 bits of major and minor, interleaved. Arithmetic, as bits above 31 are in use.
-function majorOf(dev: number): number {
+export function majorOf(dev: number): number {
   const high = Math.floor(dev / 2 ** 32);
   return ((high & 0xfffff000) | ((dev >>> 8) & 0xfff)) >>> 0;
 }
 
-function minorOf(dev: number): number {
+export function minorOf(dev: number): number {
   const high = Math.floor(dev / 2 ** 32);
   return (((high << 20) & 0xffffff00) | ((dev >>> 12) & 0xfff00) | (dev & 0xff)) >>> 0;
 }

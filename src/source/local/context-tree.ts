@@ -4,32 +4,39 @@ import type { ContentLocation, Digest, FileEntry, NodeEntry, TreePath } from '..
 import type { PatternMatcher } from '../../pattern/index.ts';
 import { asBuildError, errnoOf } from '../../sys/errno.ts';
 import { decodePath, encodePath, readNames } from '../../sys/path.ts';
-import { lstat } from '../../sys/stat.ts';
-import type { ExactStat } from '../../sys/stat.ts';
+import { lstatInto, majorOf, minorOf, STAT, STAT_WIDTH, typeOf } from '../../sys/stat.ts';
 import { readXattrs } from '../../sys/xattr.ts';
 import { cancelled } from '../cancelled.ts';
 import type { ContextTree, LocalContext } from '../types.ts';
 import { explainMissing } from './explain.ts';
+import { HASH_BYTES } from './hash-files.ts';
 import type { FileHasher } from './hash-files.ts';
-import type { Scan } from './scan.ts';
+import type { Listing, Scan } from './scan.ts';
 import type { ThreadPool } from './thread-pool.ts';
 import { byBytes, compareNames } from './names.ts';
 import type { StatCache } from './stat-cache.ts';
 
-/** A file or directory as it was when it was first looked at; one build sees one state of each. */
-interface Item {
-  readonly entry: NodeEntry;
-  /** Of the stat cache. */
-  readonly record: number;
-  /** Device and inode, for regular files with several names. */
-  readonly link: string | undefined;
+/**
+ * Visible files and directories as they were when they were first looked at: one build sees one state of each. Numbers
+ * only, as there may be a million; entries are made of them when somebody asks.
+ */
+interface Directory {
+  /** Sorted bytewise. */
+  readonly names: readonly string[];
+  /** As `lstatInto` writes them. */
+  readonly stats: Float64Array<ArrayBuffer>;
+  /** Where in `stats` each name's numbers begin. */
+  readonly rows: Uint32Array;
+  /** Of the stat cache, plus one, by name; 0 = nobody has asked. */
+  readonly records: Uint32Array;
+  /** By name: entries that say more than numbers do. */
+  readonly made: Map<number, NodeEntry>;
 }
 
-interface Directory {
-  /** Visible names, sorted bytewise. */
-  readonly names: readonly string[];
-  /** Parallel to `names`. */
-  readonly items: readonly Item[];
+/** A name in a directory. */
+interface Place {
+  readonly directory: Directory;
+  readonly index: number;
 }
 
 export interface ContextTreeOptions {
@@ -51,7 +58,8 @@ export interface ContextTreeOptions {
 export function createContextTree(options: ContextTreeOptions): ContextTree {
   const { context, matcher, hasher, signal } = options;
   const base = context.directory === '/' ? '' : context.directory.replace(/\/+$/, '');
-  const items = new Map<TreePath, Item | undefined>();
+  /** What was looked up by itself: a directory of one name. */
+  const places = new Map<TreePath, Place | undefined>();
   const directories = new Map<TreePath, Directory>();
   let statCache: StatCache | undefined;
   /** All that was seen by {@link ContextTree.look} and has not been asked for. */
@@ -65,9 +73,10 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   }
 
   /** What is on disk, whether visible or not; parents are not looked at. */
-  function statOf(path: TreePath): ExactStat | undefined {
+  function statOf(path: TreePath): Float64Array<ArrayBuffer> | undefined {
+    const stats = new Float64Array(STAT_WIDTH);
     try {
-      return lstat(hostOf(path));
+      return lstatInto(hostOf(path), stats, 0) ? stats : undefined;
     } catch (error) {
       const code = errnoOf(error);
       if (code === 'ENOTDIR' || code === 'ENAMETOOLONG' || code === 'ELOOP') return undefined;
@@ -75,67 +84,89 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     }
   }
 
-  function itemOf(path: TreePath, cache: StatCache): Item | undefined {
-    const known = items.get(path);
-    if (known !== undefined || items.has(path)) return known;
+  function placeOf(path: TreePath, cache: StatCache): Place | undefined {
+    const known = places.get(path);
+    if (known !== undefined || places.has(path)) return known;
     const slash = path.lastIndexOf('/');
     const parent = slash === -1 ? '' : path.slice(0, slash);
-    let item: Item | undefined;
+    let place: Place | undefined;
     // A parent that is no directory, a link above all, has nothing below it.
     if (path === '' || isDirectory(parent, cache)) {
-      const stat = statOf(path);
-      if (stat !== undefined && isVisible(path, stat, cache)) item = makeItem(path, stat, cache);
+      const stats = statOf(path);
+      if (stats !== undefined && isVisible(path, stats, cache)) {
+        place = { directory: directoryOf([path.slice(slash + 1)], stats, Uint32Array.of(0)), index: 0 };
+      }
     }
-    items.set(path, item);
-    return item;
+    places.set(path, place);
+    return place;
   }
 
   /** Visible or not: below an excluded directory there may be files that are taken in again. */
   function isDirectory(path: TreePath, cache: StatCache): boolean {
-    const item = itemOf(path, cache);
-    if (item !== undefined) return item.entry.type === 'directory';
+    const place = placeOf(path, cache);
+    if (place !== undefined) return typeAt(place.directory, place.index) === 'directory';
     if (path === '' || !matcher.hasNegations || !matcher.mayReinclude(path)) return false;
     const slash = path.lastIndexOf('/');
-    return isDirectory(slash === -1 ? '' : path.slice(0, slash), cache) && statOf(path)?.type === 'directory';
+    if (!isDirectory(slash === -1 ? '' : path.slice(0, slash), cache)) return false;
+    return isDirectoryStat(statOf(path));
   }
 
-  function isVisible(path: TreePath, stat: ExactStat, cache: StatCache): boolean {
+  function isVisible(path: TreePath, stats: Float64Array, cache: StatCache): boolean {
     if (!matcher.matches(path)) return true;
     // An excluded directory is there if something in it is (fsutil filter.go: parents of kept files are sent).
-    return stat.type === 'directory' && matcher.mayReinclude(path) && scan(path, cache, true).names.length > 0;
+    return isDirectoryStat(stats) && matcher.mayReinclude(path) && scan(path, cache, true).names.length > 0;
   }
 
-  function makeItem(path: TreePath, stat: ExactStat, cache: StatCache): Item {
-    const record = cache.record(stat);
-    const { mtime, mtimeNsec } = stat;
+  function recordAt({ stats, rows, records }: Directory, index: number, cache: StatCache): number {
+    const known = records[index] ?? 0;
+    if (known !== 0) return known - 1;
+    const record = cache.record(stats, rows[index] ?? 0);
+    records[index] = record + 1;
+    return record;
+  }
+
+  function entryAt(directory: Directory, index: number, path: TreePath, cache: StatCache): NodeEntry {
+    const known = directory.made.get(index);
+    const { stats, rows } = directory;
+    const from = rows[index] ?? 0;
+    const type = typeOf(stats[from] ?? 0);
+    if (known !== undefined) {
+      // A digest may have been found since.
+      return known.type === 'file' ? { ...known, digest: cache.digest(recordAt(directory, index, cache)) } : known;
+    }
+    const record = recordAt(directory, index, cache);
     // The root is a directory of the builder's, not the user's: BuildKit's receiver makes it so.
-    const mode = path === '' ? 0o755 : stat.mode;
-    const meta = { mode, uid: 0, gid: 0, mtime, mtimeNsec, xattrs: xattrsOf(path, record, cache) };
-    return { entry: entryOf(path, stat, meta, cache.digest(record)), record, link: linkKey(stat) };
-  }
-
-  function entryOf(
-    path: TreePath,
-    stat: ExactStat,
-    meta: Omit<FileEntry, 'type' | 'size'>,
-    digest: Digest | undefined,
-  ): NodeEntry {
-    switch (stat.type) {
+    const mode = path === '' ? 0o755 : (stats[from] ?? 0) & 0o7777;
+    const mtime = stats[from + STAT.mtime] ?? 0;
+    const mtimeNsec = stats[from + STAT.mtimeNsec] ?? 0;
+    const xattrs = xattrsOf(path, record, cache);
+    const meta = { mode, uid: 0, gid: 0, mtime, mtimeNsec, xattrs };
+    let entry: NodeEntry;
+    switch (type) {
       case 'file': {
-        const { mode, uid, gid, mtime, mtimeNsec, xattrs } = meta;
-        return { type: 'file', mode, uid, gid, mtime, mtimeNsec, xattrs, size: stat.size, digest, hardlink: undefined };
+        const digest = cache.digest(record);
+        const size = stats[from + STAT.size] ?? 0;
+        entry = { type, mode, uid: 0, gid: 0, mtime, mtimeNsec, xattrs, size, digest, hardlink: undefined };
+        if (xattrs === undefined) return entry;
+        break;
+      }
+      case 'symlink':
+        entry = { type, target: readLink(hostOf(path)), ...meta };
+        break;
+      case 'char-device':
+      case 'block-device': {
+        const device = stats[from + STAT.rdev] ?? 0;
+        entry = { type, major: majorOf(device), minor: minorOf(device), ...meta };
+        break;
       }
       case 'directory':
-        return { type: 'directory', ...meta };
-      case 'symlink':
-        return { type: 'symlink', target: readLink(hostOf(path)), ...meta };
-      case 'char-device':
-      case 'block-device':
-        return { type: stat.type, major: stat.major, minor: stat.minor, ...meta };
       case 'fifo':
       case 'socket':
-        return { type: stat.type, ...meta };
+        entry = { type, ...meta };
+        break;
     }
+    directory.made.set(index, entry);
+    return entry;
   }
 
   function xattrsOf(path: TreePath, record: number, cache: StatCache): ReadonlyMap<string, Uint8Array> | undefined {
@@ -159,59 +190,82 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     const known = directories.get(path);
     if (known !== undefined) return known;
     if (signal.aborted) throw cancelled(signal);
-    const listed = takeLooked(path);
-    let all: string[];
-    try {
-      all = byBytes(listed === undefined ? readNames(hostOf(path)) : [...listed.keys()]);
-    } catch (error) {
-      throw contextError(error, hostOf(path));
-    }
     const prefix = path === '' ? '' : `${path}/`;
+    const listing = takeLooked(path) ?? listingOf(path);
     const names: string[] = [];
-    const found: Item[] = [];
-    for (const name of all) {
+    const rows = new Uint32Array(listing.names.length);
+    const directory = directoryOf(names, listing.stats, rows);
+    for (const [i, name] of listing.names.entries()) {
       const child = prefix + name;
-      let item = items.get(child);
-      if (item === undefined) {
-        if (items.has(child)) continue;
+      const from = (listing.first + i) * STAT_WIDTH;
+      const earlier = places.get(child);
+      if (earlier === undefined) {
+        if (places.has(child)) continue;
         const excluded = matcher.matches(child);
         if (excluded && !matcher.mayReinclude(child)) continue;
-        const stat = listed === undefined ? statOf(child) : listed.get(name);
-        if (stat === undefined) continue;
-        if (excluded && (stat.type !== 'directory' || scan(child, cache, true).names.length === 0)) continue;
-        item = makeItem(child, stat, cache);
+        if (!listing.isRead && !statInto(child, listing.stats, from)) continue;
+        const isDirectory = typeOf(listing.stats[from] ?? 0) === 'directory';
+        if (excluded && (!isDirectory || scan(child, cache, true).names.length === 0)) continue;
         // Directories are asked for again on the way to what they hold; files are found in their directory.
-        if (stat.type === 'directory') items.set(child, item);
+        if (isDirectory) places.set(child, { directory, index: names.length });
+      } else {
+        takePlace(earlier, directory, names.length, from);
+        places.set(child, { directory, index: names.length });
       }
+      rows[names.length] = from;
       names.push(name);
-      found.push(item);
-      if (any) return { names, items: found };
+      if (any) return directory;
     }
-    const directory = { names, items: found };
     directories.set(path, directory);
     return directory;
   }
 
-  function takeLooked(path: TreePath): ReadonlyMap<string, ExactStat> | undefined {
-    let listed: ReadonlyMap<string, ExactStat> | undefined;
+  /** Of a directory that nobody has looked at: its names are read, nothing else. */
+  function listingOf(path: TreePath): Listing & { readonly isRead: boolean } {
+    try {
+      const names = byBytes(readNames(hostOf(path)));
+      return { names, first: 0, stats: new Float64Array(names.length * STAT_WIDTH), isRead: false };
+    } catch (error) {
+      throw contextError(error, hostOf(path));
+    }
+  }
+
+  function statInto(path: TreePath, stats: Float64Array<ArrayBuffer>, at: number): boolean {
+    const found = statOf(path);
+    if (found !== undefined) stats.set(found, at);
+    return found !== undefined;
+  }
+
+  function takeLooked(path: TreePath): (Listing & { readonly isRead: boolean }) | undefined {
+    let listed: Listing | undefined;
     for (const one of looked) listed = one.take(path) ?? listed;
-    return listed;
+    return listed === undefined ? undefined : { ...listed, isRead: true };
   }
 
   /** Where the last path was found: those who ask for many ask in tree order. */
   let last: { readonly prefix: string; readonly directory: Directory; index: number } | undefined;
 
-  function find(path: TreePath, cache: StatCache): Item | undefined {
+  function find(path: TreePath, cache: StatCache): Place | undefined {
     const slash = path.lastIndexOf('/');
     const next = last === undefined ? undefined : last.directory.names[last.index + 1];
     if (last !== undefined && next !== undefined && slash + 1 === last.prefix.length && path === last.prefix + next) {
-      return last.directory.items[++last.index];
+      return { directory: last.directory, index: ++last.index };
     }
     const directory = path === '' ? undefined : directories.get(slash === -1 ? '' : path.slice(0, slash));
-    if (directory === undefined) return itemOf(path, cache);
+    if (directory === undefined) return placeOf(path, cache);
     const index = indexOfName(directory.names, path.slice(slash + 1));
     last = { prefix: path.slice(0, slash + 1), directory, index: Math.max(index, 0) };
-    return index === -1 ? undefined : directory.items[index];
+    return index === -1 ? undefined : { directory, index };
+  }
+
+  function entryOf(path: TreePath, cache: StatCache): NodeEntry | undefined {
+    const place = find(path, cache);
+    return place === undefined ? undefined : entryAt(place.directory, place.index, path, cache);
+  }
+
+  function hasDirectory(path: TreePath, cache: StatCache): boolean {
+    const place = find(path, cache);
+    return place !== undefined && typeAt(place.directory, place.index) === 'directory';
   }
 
   function* walkFrom(
@@ -220,31 +274,29 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     seen: Map<string, TreePath>,
     enter: (path: TreePath) => boolean,
   ): Generator<readonly [TreePath, NodeEntry]> {
-    const { names, items: found } = scan(path, cache);
+    const directory = scan(path, cache);
     const prefix = path === '' ? '' : `${path}/`;
-    for (const [i, name] of names.entries()) {
-      const item = found[i];
-      if (item === undefined) continue;
+    for (const [i, name] of directory.names.entries()) {
       const child = prefix + name;
-      if (item.link === undefined) yield [child, item.entry];
+      const entry = entryAt(directory, i, child, cache);
+      const link = linkAt(directory, i);
+      if (link === undefined) yield [child, entry];
       else {
         // As fsutil: the first name met is the file, the others are links to it.
-        const first = seen.get(item.link);
-        if (first === undefined) seen.set(item.link, child);
-        yield [child, first === undefined ? item.entry : { ...(item.entry as FileEntry), hardlink: first }];
+        const first = seen.get(link);
+        if (first === undefined) seen.set(link, child);
+        yield [child, first === undefined ? entry : { ...(entry as FileEntry), hardlink: first }];
       }
-      if (item.entry.type === 'directory' && enter(child)) yield* walkFrom(child, cache, seen, enter);
+      if (entry.type === 'directory' && enter(child)) yield* walkFrom(child, cache, seen, enter);
     }
   }
 
-  function regularFiles(paths: readonly TreePath[], cache: StatCache): readonly (Item & { entry: FileEntry })[] {
-    return paths.map((path) => {
-      const item = find(path, cache);
-      if (item?.entry.type === 'file') return item as Item & { entry: FileEntry };
-      throw new BuildError({
-        code: 'source-missing',
-        message: `${path} is not a regular file in the build context ${context.directory}`,
-      });
+  function regularFile(path: TreePath, cache: StatCache): Place {
+    const place = find(path, cache);
+    if (place !== undefined && typeAt(place.directory, place.index) === 'file') return place;
+    throw new BuildError({
+      code: 'source-missing',
+      message: `${path} is not a regular file in the build context ${context.directory}`,
     });
   }
 
@@ -252,7 +304,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     const { pool } = options;
     // What was asked for one by one may be older.
     if (pool === undefined || directories.size > 0) return undefined;
-    if (path !== '' && find(path, await ready())?.entry.type !== 'directory') return undefined;
+    if (path !== '' && !hasDirectory(path, await ready())) return undefined;
     const { scan: scanAll } = await import('./scan.ts');
     const patterns = matcher.patterns.map(({ pattern }) => pattern);
     let found: Scan;
@@ -270,46 +322,49 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   return {
     directory: context.directory,
     async lookup(path) {
-      return find(path, await ready())?.entry;
+      return entryOf(path, await ready());
     },
     async list(path) {
       const cache = await ready();
-      return find(path, cache)?.entry.type === 'directory' ? scan(path, cache).names : undefined;
+      return hasDirectory(path, cache) ? scan(path, cache).names : undefined;
     },
     async walk(path, enter = () => true) {
       const cache = await ready();
-      if (find(path, cache)?.entry.type !== 'directory') return [];
+      if (!hasDirectory(path, cache)) return [];
       return { [Symbol.iterator]: () => walkFrom(path, cache, new Map(), enter) };
     },
     async digests(paths) {
       const cache = await ready();
-      const files = regularFiles(paths, cache);
-      const asOf = Date.now();
-      const missing: number[] = [];
-      const digests = files.map(({ record, entry }, i): Digest | undefined => {
-        const digest = entry.digest ?? cache.digest(record);
-        if (digest === undefined) missing.push(i);
-        return digest;
-      });
+      const records = new Uint32Array(paths.length);
+      const missing: { readonly path: string; readonly size: number; readonly record: number }[] = [];
+      for (const [i, path] of paths.entries()) {
+        const { directory, index } = regularFile(path, cache);
+        const record = recordAt(directory, index, cache);
+        records[i] = record;
+        if (cache.hasDigest(record)) continue;
+        const size = directory.stats[(directory.rows[index] ?? 0) + STAT.size] ?? 0;
+        missing.push({ path: hostOf(path), size, record });
+      }
       if (missing.length > 0) {
-        const wanted = missing.map((i) => ({ path: hostOf(paths[i] ?? ''), size: files[i]?.entry.size ?? 0 }));
-        const hashes = await hasher.hash(wanted, signal);
-        for (const [n, i] of missing.entries()) {
-          const [file, hash] = [files[i], hashes[n]];
-          if (file === undefined || hash === undefined) continue;
-          cache.setDigest(file.record, hash, asOf);
-          const digest = cache.digest(file.record);
-          digests[i] = digest;
-          // From now on the entry says it: 100,000 of them need not be made again for that.
-          (file.entry as { digest?: Digest | undefined }).digest = digest;
+        const asOf = Date.now();
+        const hashes = await hasher.hash(missing, signal);
+        for (const [n, { record }] of missing.entries()) {
+          cache.setDigest(record, hashes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES), asOf);
         }
       }
-      return digests as Digest[];
+      const digests: Digest[] = [];
+      for (const record of records) {
+        const digest = cache.digest(record);
+        if (digest !== undefined) digests.push(digest);
+      }
+      return digests;
     },
     async locate(paths) {
       const cache = await ready();
-      regularFiles(paths, cache);
-      return paths.map((path): ContentLocation => ({ kind: 'context-file', path: hostOf(path) }));
+      return paths.map((path): ContentLocation => {
+        regularFile(path, cache);
+        return { kind: 'context-file', path: hostOf(path) };
+      });
     },
     look(path) {
       let look = looks.get(path);
@@ -332,8 +387,37 @@ export function isKeptXattr(name: string): boolean {
   return name.startsWith('user.') || name === CAPABILITY;
 }
 
-function linkKey(stat: ExactStat): string | undefined {
-  return stat.type === 'file' && stat.nlink > 1 ? `${stat.dev}:${stat.ino}` : undefined;
+function directoryOf(
+  names: readonly string[],
+  stats: Float64Array<ArrayBuffer>,
+  rows: Uint32Array,
+): Directory {
+  return { names, stats, rows, records: new Uint32Array(rows.length), made: new Map<number, NodeEntry>() };
+}
+
+/** What was seen of `place` is what its directory has. */
+function takePlace({ directory: old, index }: Place, directory: Directory, at: number, from: number): void {
+  const begin = old.rows[index] ?? 0;
+  directory.stats.set(old.stats.subarray(begin, begin + STAT_WIDTH), from);
+  directory.records[at] = old.records[index] ?? 0;
+  const entry = old.made.get(index);
+  if (entry !== undefined) directory.made.set(at, entry);
+}
+
+function typeAt({ stats, rows }: Directory, index: number): NodeEntry['type'] {
+  return typeOf(stats[rows[index] ?? 0] ?? 0);
+}
+
+function isDirectoryStat(stats: Float64Array | undefined): boolean {
+  return stats !== undefined && typeOf(stats[STAT.mode] ?? 0) === 'directory';
+}
+
+/** Device and inode, for regular files with several names. */
+function linkAt({ stats, rows }: Directory, index: number): string | undefined {
+  const from = rows[index] ?? 0;
+  if ((stats[from + STAT.nlink] ?? 0) <= 1 || typeOf(stats[from] ?? 0) !== 'file') return undefined;
+  const inode = new BigUint64Array(stats.buffer, (from + STAT.ino) * 8, 1)[0] ?? 0n;
+  return `${stats[from + STAT.dev] ?? 0}:${inode}`;
 }
 
 function readLink(path: string): string {

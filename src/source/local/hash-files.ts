@@ -25,12 +25,14 @@ export interface HashAnswer {
 /** Hashes files with synchronous calls, on this thread while that is quicker than starting others. */
 export interface FileHasher {
   /**
-   * sha256 of each file, 32 bytes, in the order asked.
+   * sha256 of each file, in the order asked, {@link HASH_BYTES} each.
    *
    * @throws BuildError `permission` or `context` with the path; `context` when a file is of another size than said.
    */
-  hash(files: readonly FileToHash[], signal: AbortSignal): Promise<readonly Uint8Array[]>;
+  hash(files: readonly FileToHash[], signal: AbortSignal): Promise<Uint8Array>;
 }
+
+export const HASH_BYTES = 32;
 
 /** Rough costs, to choose: nanoseconds to open, stat and close a small file; to read and hash a byte. */
 const FILE_COST = 6000;
@@ -44,10 +46,10 @@ const BATCH_COST = 20e6;
 export function createFileHasher(pool: ThreadPool, inlineCostMax = INLINE_COST_MAX): FileHasher {
   return {
     async hash(files, signal) {
-      const results = new Array<Uint8Array>(files.length);
+      const results = new Uint8Array(files.length * HASH_BYTES);
       const cost = files.reduce((sum, file) => sum + costOf(file), 0);
       if (cost <= inlineCostMax) {
-        for (const [i, file] of files.entries()) results[i] = checked(file, hashFile(file.path));
+        for (const [i, file] of files.entries()) results.set(checked(file, hashFile(file.path)), i * HASH_BYTES);
         return results;
       }
       const batches = batchesOf(files);
@@ -63,9 +65,11 @@ export function createFileHasher(pool: ThreadPool, inlineCostMax = INLINE_COST_M
             const file = files[i];
             if (file === undefined) continue;
             const at = i - from;
-            const digest = answer.digests.subarray(at * 32, at * 32 + 32);
-            results[i] = checked(file, failures.get(at) ?? { digest, size: answer.sizes[at] ?? -1 });
+            const size = answer.sizes[at] ?? -1;
+            const failure = failures.get(at);
+            if (failure !== undefined || size !== file.size) checked(file, failure ?? { digest: answer.digests, size });
           }
+          results.set(answer.digests, from * HASH_BYTES);
         }
       };
       await Promise.all(Array.from({ length: threads * 2 }, work));

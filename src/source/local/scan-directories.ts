@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { compilePatterns } from '../../pattern/index.ts';
 import type { PatternMatcher } from '../../pattern/index.ts';
 import { readNames } from '../../sys/path.ts';
-import { lstatInto, STAT_WIDTH } from '../../sys/stat.ts';
+import { lstatInto, STAT, STAT_WIDTH } from '../../sys/stat.ts';
 import type { ScanAnswer, ScanRequest, ScannedDirectory } from './scan.ts';
 
 /** The matchers of the last contexts, compiled once a thread. */
@@ -39,14 +39,14 @@ export function scanDirectories({ base, directories, patterns, limit }: ScanRequ
       names.push(name);
       count++;
       if (((stats[at] ?? 0) & 0o170000) === 0o040000) rest.push(path);
-      unsettledUntil = Math.max(unsettledUntil, settledAt(stats[at + 10] ?? 0, stats[at + 11] ?? 0));
+      unsettledUntil = Math.max(unsettledUntil, settledAt(stats[at + STAT.ctime] ?? 0, stats[at + STAT.ctimeNsec] ?? 0));
     }
     const joined = names.join('\0');
     const bytes = new Uint8Array(stats.buffer, first * STAT_WIDTH * 8, (count - first) * STAT_WIDTH * 8);
     const digest = hash('sha256', Buffer.concat([Buffer.from(`${directory}\0${joined}\0`, 'utf16le'), bytes]));
     scanned.push({ path: directory, names: joined, first, count: count - first, digest });
   }
-  return { directories: scanned, rest, stats, entries: count, unsettledUntil };
+  return { directories: scanned, rest, stats: stats.slice(0, count * STAT_WIDTH), entries: count, unsettledUntil };
 }
 
 /** Kernels stamp times at timer ticks; file systems with whole seconds keep one, or two. Milliseconds. */

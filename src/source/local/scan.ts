@@ -5,8 +5,6 @@
 import { hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { TreePath } from '../../contracts/index.ts';
-import { statFrom, STAT_WIDTH } from '../../sys/stat.ts';
-import type { ExactStat } from '../../sys/stat.ts';
 import { scanDirectories } from './scan-directories.ts';
 import type { ThreadPool } from './thread-pool.ts';
 
@@ -46,10 +44,19 @@ export interface ScanAnswer {
 export interface Scan {
   readonly entries: number;
   readonly unsettledUntil: number;
-  /** Digest of it all. */
+  /** Digest of it all, whatever was handed out. */
   state(): string;
   /** Hands out what a directory holds, once. */
-  take(path: TreePath): ReadonlyMap<string, ExactStat> | undefined;
+  take(path: TreePath): Listing | undefined;
+}
+
+/** A directory's names, bytewise, and what a stat says of each. */
+export interface Listing {
+  readonly names: readonly string[];
+  /** As `lstatInto` writes them. */
+  readonly stats: Float64Array<ArrayBuffer>;
+  /** Index of the first name's; the others' follow. */
+  readonly first: number;
 }
 
 /** Entries that this thread reads at a time, a few milliseconds; and a thread, so that messages do not count. */
@@ -106,28 +113,26 @@ export async function scan(
 }
 
 function scanOf(answers: readonly ScanAnswer[], entries: number): Scan {
-  const found = new Map<TreePath, readonly [ScannedDirectory, Float64Array]>();
+  const found = new Map<TreePath, readonly [ScannedDirectory, Float64Array<ArrayBuffer>]>();
   for (const { directories, stats } of answers) {
     for (const directory of directories) found.set(directory.path, [directory, stats]);
   }
+  let digest: string | undefined;
+  const state = (): string => {
+    const digests = Array.from(found.values(), ([directory]) => directory.digest).sort();
+    return hash('sha256', digests.join('\n'));
+  };
   return {
     entries,
     unsettledUntil: Math.max(0, ...answers.map(({ unsettledUntil }) => unsettledUntil)),
-    state: () => {
-      const digests = Array.from(found.values(), ([{ digest }]) => digest).sort();
-      return hash('sha256', digests.join('\n'));
-    },
+    state: () => (digest ??= state()),
     take(path) {
       const known = found.get(path);
       if (known === undefined) return undefined;
+      digest ??= state();
       found.delete(path);
       const [{ names, first, count }, stats] = known;
-      const listed = new Map<string, ExactStat>();
-      if (count === 0) return listed;
-      for (const [i, name] of names.split('\0').entries()) {
-        listed.set(name, statFrom(stats, (first + i) * STAT_WIDTH));
-      }
-      return listed;
+      return { names: count === 0 ? [] : names.split('\0'), stats, first };
     },
   };
 }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Digest } from '../../contracts/index.ts';
-import type { ExactStat } from '../../sys/stat.ts';
+import { STAT } from '../../sys/stat.ts';
 
 /**
  * What was found out about files of a build context, by inode: a record counts only while device, inode, size, mtime and
@@ -13,8 +13,14 @@ import type { ExactStat } from '../../sys/stat.ts';
  *             32 bytes sha256
  */
 export interface StatCache {
-  /** The record of a file as it is now: the one that is there, or a fresh one in its place. */
-  record(stat: ExactStat): number;
+  /**
+   * The record of a file as it is now: the one that is there, or a fresh one in its place. What this process was handed
+   * stays what it is, whatever becomes of the file.
+   *
+   * @param stats As `lstatInto` writes them, those of the file from `at`; from the start of their buffer.
+   */
+  record(stats: Float64Array, at: number): number;
+  hasDigest(record: number): boolean;
   /** Content digest, if known. */
   digest(record: number): Digest | undefined;
   /**
@@ -50,6 +56,8 @@ const HASHED = 1;
 const PLAIN = 2;
 /** Not to be written. */
 const VOLATILE = 4;
+/** A later state of the same file has a record of its own. */
+const REPLACED = 8;
 
 /** Kernels stamp times at timer ticks, up to 10 ms apart. Milliseconds, with room for slow clocks. */
 const TICK = 50;
@@ -58,57 +66,57 @@ const COARSE_TICK = 2500;
 /** A record that no build has used in so many writes is dropped. */
 const GENERATIONS_KEPT = 16;
 
-const PREFIX = 'sha256:';
-const text = Buffer.from(PREFIX.padEnd(71));
-/** Two hex digits of each byte. */
-const HEX = Uint16Array.from({ length: 256 }, (_, byte) => {
-  const digits = byte.toString(16).padStart(2, '0');
-  return digits.charCodeAt(0) | (digits.charCodeAt(1) << 8);
-});
-
 /** @param bytes What {@link StatCache.encode} made; undefined or damaged = empty. */
 export function createStatCache(bytes?: Uint8Array): StatCache {
   const loaded = bytes === undefined ? undefined : readRecords(bytes);
   let count = loaded?.count ?? 0;
   const generation = ((loaded?.generation ?? 0) + 1) >>> 0;
-  let capacity = Math.max(1024, count + (count >>> 2));
-  let buffer = new ArrayBuffer(capacity * RECORD);
-  let u8 = new Uint8Array(buffer);
-  let u32 = new Uint32Array(buffer);
-  let f64 = new Float64Array(buffer);
-  if (loaded !== undefined) u8.set(loaded.records);
+  // What was loaded is used where it is until there are more.
+  let capacity = loaded === undefined ? 1024 : count;
+  let u8 = loaded?.records ?? new Uint8Array(capacity * RECORD);
+  let u32: Uint32Array = new Uint32Array(0);
+  let f64: Float64Array = new Float64Array(0);
+  function setViews(): void {
+    u32 = new Uint32Array(u8.buffer, u8.byteOffset, u8.byteLength / 4);
+    f64 = new Float64Array(u8.buffer, u8.byteOffset, u8.byteLength / 8);
+  }
   let changed = false;
 
   // Open addressing by inode; 0 = free, else record + 1.
   let slots = new Uint32Array(0);
   function rebuildSlots(): void {
     let size = 4096;
-    while (size < capacity * 2) size *= 2;
+    while (size < capacity * 1.5) size *= 2;
     slots = new Uint32Array(size);
     for (let record = 0; record < count; record++) {
-      slots[freeSlot(u32[record * U32 + INO_LOW] ?? 0)] = record + 1;
+      const at = record * U32;
+      // A state of a file that another one followed.
+      if ((flagsOf(record) & REPLACED) !== 0) continue;
+      slots[freeSlot(u32[at + INO_LOW] ?? 0, u32[at + INO_HIGH] ?? 0)] = record + 1;
     }
   }
-  function firstSlot(inoLow: number): number {
-    return (Math.imul(inoLow, 0x9e3779b1) >>> 8) & (slots.length - 1);
+  function firstSlot(inoLow: number, inoHigh: number): number {
+    return (Math.imul(inoLow ^ inoHigh, 0x9e3779b1) >>> 8) & (slots.length - 1);
   }
-  function freeSlot(inoLow: number): number {
-    let slot = firstSlot(inoLow);
+  function freeSlot(inoLow: number, inoHigh: number): number {
+    let slot = firstSlot(inoLow, inoHigh);
     while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1);
     return slot;
   }
+  setViews();
   rebuildSlots();
 
   function grow(): void {
-    capacity *= 2;
+    capacity = Math.ceil(capacity * 1.5) + 1024;
     const old = u8;
-    buffer = new ArrayBuffer(capacity * RECORD);
-    u8 = new Uint8Array(buffer);
-    u32 = new Uint32Array(buffer);
-    f64 = new Float64Array(buffer);
+    u8 = new Uint8Array(capacity * RECORD);
     u8.set(old);
+    setViews();
     rebuildSlots();
   }
+
+  /** The numbers of the last `stats`, for their inodes. */
+  let halves: Uint32Array = new Uint32Array(0);
 
   function flagsOf(record: number): number {
     return u32[record * U32 + FLAGS] ?? 0;
@@ -126,46 +134,51 @@ export function createStatCache(bytes?: Uint8Array): StatCache {
     get changed() {
       return changed;
     },
-    record(stat) {
-      const inoLow = Number(stat.ino & 0xffffffffn);
-      const inoHigh = Number(stat.ino >> 32n);
-      let slot = firstSlot(inoLow);
+    record(stats, from) {
+      if (halves.buffer !== stats.buffer) halves = new Uint32Array(stats.buffer);
+      const inoLow = halves[(from + STAT.ino) * 2] ?? 0;
+      const inoHigh = halves[(from + STAT.ino) * 2 + 1] ?? 0;
+      const dev = stats[from + STAT.dev];
+      let slot = firstSlot(inoLow, inoHigh);
       for (;;) {
         const found = slots[slot] ?? 0;
         if (found === 0) break;
         const w = (found - 1) * U32;
         const d = (found - 1) * F64;
-        if (u32[w + INO_LOW] === inoLow && u32[w + INO_HIGH] === inoHigh && f64[d] === stat.dev) {
+        if (u32[w + INO_LOW] === inoLow && u32[w + INO_HIGH] === inoHigh && f64[d] === dev) {
           const same =
-            f64[d + 1] === stat.size &&
-            f64[d + 2] === stat.mtime &&
-            f64[d + 3] === stat.ctime &&
-            u32[w + MTIME_NSEC] === stat.mtimeNsec &&
-            u32[w + CTIME_NSEC] === stat.ctimeNsec;
-          if (!same) {
-            u32[w + FLAGS] = 0;
-            changed = true;
+            f64[d + 1] === stats[from + STAT.size] &&
+            f64[d + 2] === stats[from + STAT.mtime] &&
+            f64[d + 3] === stats[from + STAT.ctime] &&
+            u32[w + MTIME_NSEC] === stats[from + STAT.mtimeNsec] &&
+            u32[w + CTIME_NSEC] === stats[from + STAT.ctimeNsec];
+          if (same) {
+            u32[w + GENERATION] = generation;
+            return found - 1;
           }
-          write(found - 1, stat, inoLow, inoHigh);
+          changed = true;
+          if (u32[w + GENERATION] === generation) {
+            u32[w + FLAGS] = flagsOf(found - 1) | VOLATILE | REPLACED;
+            break;
+          }
+          write(found - 1, stats, from, inoLow, inoHigh);
           return found - 1;
         }
         slot = (slot + 1) & (slots.length - 1);
       }
       if (count === capacity) {
         grow();
-        slot = freeSlot(inoLow);
+        slot = freeSlot(inoLow, inoHigh);
       }
       slots[slot] = count + 1;
-      u32[count * U32 + FLAGS] = 0;
-      write(count, stat, inoLow, inoHigh);
+      write(count, stats, from, inoLow, inoHigh);
       return count++;
     },
+    hasDigest: (record) => (flagsOf(record) & HASHED) !== 0,
     digest(record) {
       if ((flagsOf(record) & HASHED) === 0) return undefined;
       const at = record * RECORD + DIGEST;
-      // One string of its own: joined from two it would take twice the memory, 100,000 times.
-      for (let i = 0; i < 32; i++) text.writeUInt16LE(HEX[u8[at + i] ?? 0] ?? 0, PREFIX.length + i * 2);
-      return text.toString('latin1') as Digest;
+      return `sha256:${Buffer.from(u8.buffer, u8.byteOffset + at, 32).toString('hex')}`;
     },
     setDigest(record, digest, asOf) {
       u8.set(digest, record * RECORD + DIGEST);
@@ -190,17 +203,18 @@ export function createStatCache(bytes?: Uint8Array): StatCache {
     },
   };
 
-  function write(record: number, stat: ExactStat, inoLow: number, inoHigh: number): void {
+  function write(record: number, stats: Float64Array, from: number, inoLow: number, inoHigh: number): void {
     const d = record * F64;
     const w = record * U32;
-    f64[d] = stat.dev;
-    f64[d + 1] = stat.size;
-    f64[d + 2] = stat.mtime;
-    f64[d + 3] = stat.ctime;
+    f64[d] = stats[from + STAT.dev] ?? 0;
+    f64[d + 1] = stats[from + STAT.size] ?? 0;
+    f64[d + 2] = stats[from + STAT.mtime] ?? 0;
+    f64[d + 3] = stats[from + STAT.ctime] ?? 0;
     u32[w + INO_LOW] = inoLow;
     u32[w + INO_HIGH] = inoHigh;
-    u32[w + MTIME_NSEC] = stat.mtimeNsec;
-    u32[w + CTIME_NSEC] = stat.ctimeNsec;
+    u32[w + MTIME_NSEC] = stats[from + STAT.mtimeNsec] ?? 0;
+    u32[w + CTIME_NSEC] = stats[from + STAT.ctimeNsec] ?? 0;
+    u32[w + FLAGS] = 0;
     u32[w + GENERATION] = generation;
   }
 }
@@ -211,7 +225,8 @@ function readRecords(bytes: Uint8Array): { records: Uint8Array; count: number; g
   const header = (index: number): number => view.getUint32(index * 4, true);
   const count = header(3);
   if (header(0) !== MAGIC || header(1) !== VERSION || bytes.length !== HEADER + count * RECORD) return undefined;
-  const records = bytes.subarray(HEADER);
+  let records = bytes.subarray(HEADER);
+  if (records.byteOffset % 8 !== 0) records = records.slice();
   if (crc32(records) !== header(4)) return undefined;
   return { records, count, generation: header(2) };
 }

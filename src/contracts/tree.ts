@@ -92,7 +92,10 @@ export interface FileTree {
   lookup(path: TreePath): Promise<NodeEntry | undefined>;
   /** Names in a directory, sorted bytewise; undefined when `path` is not a directory. */
   list(path: TreePath): Promise<readonly string[] | undefined>;
-  /** Everything below a directory (itself not included), paths relative to the root, in tree order. */
+  /**
+   * Everything below a directory (itself not included), paths relative to the root, in tree order. May be gone through
+   * more than once; entries are made as one goes, so that who keeps none needs no memory for them.
+   */
   walk(path: TreePath): Promise<Iterable<readonly [TreePath, NodeEntry]>>;
   /**
    * Content digests of regular files, in the order asked. Errors: `source-missing` when a path is not a regular file.

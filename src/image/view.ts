@@ -62,7 +62,7 @@ class LayerView implements FileTree {
     const indexes = await this.#indexesFor(path);
     if (indexes === undefined) return [];
     const whole = indexes.some(({ hasLinks }) => hasLinks) ? await this.#loadAll() : indexes;
-    return plainEntries(walkMerged(indexes, path), whole);
+    return { [Symbol.iterator]: () => plainEntries(walkMerged(indexes, path), whole) };
   }
 
   digests(paths: readonly TreePath[]): Promise<readonly Digest[]> {

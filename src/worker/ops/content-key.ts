@@ -11,8 +11,8 @@ import { modeChangeOf } from './mode.ts';
 import type { ModeChange } from './mode.ts';
 import { GROUP, PASSWD } from './owner.ts';
 import { baseName, cleanPath, resolvePath } from './path.ts';
-import { linkGroup } from './select.ts';
-import type { SelectedRow, SelectedSource, Selection } from './select.ts';
+import { linkGroup, selectWhole } from './select.ts';
+import type { SelectedRow, SelectedSource, Selection, Whole } from './select.ts';
 import type { Selections } from './selections.ts';
 
 export const KEY_VERSION = 'slipway-content-1';
@@ -108,19 +108,19 @@ export function copyFacts(action: CopyAction): Facts {
 
 function writeSource(
   writer: KeyWriter,
-  { named, top, rows }: SelectedSource,
+  { named, top, rows, count, linked }: SelectedSource,
   contentsOnly: boolean,
   facts: Facts,
   digests: ReadonlyMap<TreePath, Digest>,
 ): void {
-  const links: Links = { first: new Map<TreePath, string>(), groups: groupsOf(rows) };
+  const links: Links = { first: new Map<TreePath, string>(), groups: linked };
   if (top.entry.type === 'directory' && contentsOnly) writer.text('contents');
   else {
     writer.text('named');
     writer.text(baseName(named));
     writeRow(writer, top, facts, digests, links);
   }
-  writer.number(rows.length);
+  writer.number(count);
   for (const row of rows) writeRow(writer, row, facts, digests, links);
 }
 
@@ -128,12 +128,6 @@ function writeSource(
 interface Links {
   readonly groups: ReadonlySet<TreePath>;
   readonly first: Map<TreePath, string>;
-}
-
-function groupsOf(rows: readonly SelectedRow[]): ReadonlySet<TreePath> {
-  const groups = new Set<TreePath>();
-  for (const { entry } of rows) if (entry.type === 'file' && entry.hardlink !== undefined) groups.add(entry.hardlink);
-  return groups;
 }
 
 function writeRow(
@@ -217,9 +211,9 @@ async function execKey(
     if (!mounts.includes(mount)) continue;
     writer.text('mount');
     writer.number(at);
-    const { rows, digests } = await mountedRows(source, mount.selector ?? '/');
-    const links: Links = { first: new Map<TreePath, string>(), groups: groupsOf(rows) };
-    writer.number(rows.length);
+    const { rows, count, linked, digests } = await selectMounted(source, mount.selector ?? '/');
+    const links: Links = { first: new Map<TreePath, string>(), groups: linked };
+    writer.number(count);
     for (const row of rows) writeRow(writer, row, ALL_FACTS, digests, links);
   }
   return writer.digest();
@@ -253,29 +247,9 @@ function cachesContent(mount: Mount): boolean {
 }
 
 /** Everything below the selector, named from there: where in the input it lies does not matter to the step. */
-export async function mountedRows(
-  source: CopySource,
-  selector: string,
-): Promise<{ readonly rows: readonly SelectedRow[]; readonly digests: ReadonlyMap<TreePath, Digest> }> {
-  const { tree } = source;
-  const { path, entry } = await resolvePath(tree, selector);
-  if (entry === undefined) {
-    const { sourceMissing } = await import('./missing.ts');
-    throw await sourceMissing(source, cleanPath(selector), path);
-  }
-  const from = path === '' ? 0 : path.length + 1;
-  const rows: SelectedRow[] = [{ name: '', path, entry, held: false }];
-  if (entry.type === 'directory') {
-    for (const [at, below] of await tree.walk(path)) {
-      rows.push({ name: at.slice(from), path: at, entry: below, held: false });
-    }
-  }
-  const files = rows.filter((row) => row.entry.type === 'file').map((row) => row.path);
-  const hashed = await tree.digests(files);
-  const digests = new Map<TreePath, Digest>();
-  files.forEach((file, i) => {
-    const digest = hashed[i];
-    if (digest !== undefined) digests.set(file, digest);
-  });
-  return { rows, digests };
+export async function selectMounted(source: CopySource, selector: string): Promise<Whole> {
+  const { path, entry } = await resolvePath(source.tree, selector);
+  if (entry !== undefined) return selectWhole(source.tree, path, entry);
+  const { sourceMissing } = await import('./missing.ts');
+  throw await sourceMissing(source, cleanPath(selector), path);
 }

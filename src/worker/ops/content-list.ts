@@ -6,7 +6,7 @@ import type { Digest, FileTree, Snapshot, TreePath } from '../../contracts/index
 import { entryTarget, xattrsDigest } from '../../image/index.ts';
 import type { FileAction, Mount, Vertex } from '../../llb/index.ts';
 import type { ContentListEntry } from '../../store/index.ts';
-import { ALL_FACTS, contentMounts, copyFacts, factsOfRow, mountedRows, readsNames } from './content-key.ts';
+import { ALL_FACTS, contentMounts, copyFacts, factsOfRow, readsNames, selectMounted } from './content-key.ts';
 import type { Facts } from './content-key.ts';
 import { GROUP, PASSWD } from './owner.ts';
 import { resolvePath } from './path.ts';
@@ -63,7 +63,7 @@ async function listMounts(
 ): Promise<void> {
   const source = { tree: input.files, snapshot: input, vertex: vertex.inputs[index]?.vertex };
   for (const mount of contentMounts(all, index) ?? []) {
-    const { rows, digests } = await mountedRows(source, mount.selector ?? '/');
+    const { rows, digests } = await selectMounted(source, mount.selector ?? '/');
     for (const row of rows) entries.set(row.path, listEntry(row, ALL_FACTS, digests));
   }
 }

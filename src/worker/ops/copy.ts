@@ -43,7 +43,7 @@ export async function copySources(
   const digests = await selection.digests();
   for (const source of selection.sources) {
     if (unpack !== undefined && (await unpack(source))) continue;
-    const linked = linkGroups(source);
+    const { linked } = source;
     const copy: Copy = { staged, selection, action, change, making, digests, linked, links: new Map() };
     await copySource(copy, source);
   }
@@ -60,16 +60,6 @@ interface Copy {
   readonly linked: ReadonlySet<TreePath>;
   /** First copy of each of them; links are kept within one source, not between the matches of a wildcard. */
   readonly links: Map<TreePath, TreePath>;
-}
-
-function linkGroups({ top, rows }: SelectedSource): ReadonlySet<TreePath> {
-  const groups = new Set<TreePath>();
-  const add = ({ entry }: SelectedRow): void => {
-    if (entry.type === 'file' && entry.hardlink !== undefined) groups.add(entry.hardlink);
-  };
-  add(top);
-  for (const row of rows) add(row);
-  return groups;
 }
 
 async function requireParent(staged: StagedTree, dest: string): Promise<void> {

@@ -27,8 +27,12 @@ export interface SelectedSource {
   readonly named: string;
   /** Of what is there, links followed. The first row; its name is `''`. */
   readonly top: SelectedRow;
-  /** Below `top`, parents before children, in tree order. */
-  readonly rows: readonly SelectedRow[];
+  /** Below `top`, parents before children, in tree order; made anew for each who goes through them, as there may be a million. */
+  readonly rows: Iterable<SelectedRow>;
+  /** How many. */
+  readonly count: number;
+  /** Files with several names among `top` and `rows`, each by its first name; see {@link linkGroup}. */
+  readonly linked: ReadonlySet<TreePath>;
 }
 
 export interface Selection {
@@ -56,37 +60,72 @@ export async function selectSources(source: CopySource, action: CopyAction): Pro
   }
   const filter = patternFilter(action);
   const sources: SelectedSource[] = [];
+  const unknown: TreePath[] = [];
   for (const path of named) {
     const found = await resolvePath(tree, path, action.followSymlink);
     if (found.entry === undefined) throw await missing(path, found.path);
     const top: SelectedRow = { name: '', path: found.path, entry: found.entry, held: false };
     const rows = found.entry.type === 'directory' ? await rowsBelow(tree, found.path, filter) : [];
-    sources.push({ named: path, top, rows });
+    sources.push({ named: path, top, rows, ...survey(top, rows, unknown) });
   }
   for (const path of action.requiredPaths.map(cleanPath)) {
     if (!sources.some((selected) => takes(selected, path))) throw await missing(path, treePath(path));
   }
   let digests: Promise<ReadonlyMap<TreePath, Digest>> | undefined;
-  return { tree, sources, digests: async () => (digests ??= fileDigests(tree, sources)) };
+  return { tree, sources, digests: async () => (digests ??= digestsOf(tree, unknown)) };
+}
+
+/** All that there is at a path and below it. */
+export interface Whole extends Pick<SelectedSource, 'rows' | 'count' | 'linked'> {
+  readonly digests: ReadonlyMap<TreePath, Digest>;
+}
+
+/** @param entry What is at `path`. */
+export async function selectWhole(tree: FileTree, path: TreePath, entry: NodeEntry): Promise<Whole> {
+  const top: SelectedRow = { name: '', path, entry, held: false };
+  const below = entry.type === 'directory' ? await rowsBelow(tree, path) : [];
+  const unknown: TreePath[] = [];
+  const { count, linked } = survey(top, below, unknown);
+  const rows = {
+    *[Symbol.iterator]() {
+      yield top;
+      yield* below;
+    },
+  };
+  return { rows, count: count + 1, linked, digests: await digestsOf(tree, unknown) };
+}
+
+/** What must be known of all rows before the first is used. @param unknown Takes the files of unknown digest. */
+function survey(
+  top: SelectedRow,
+  rows: Iterable<SelectedRow>,
+  unknown: TreePath[],
+): Pick<SelectedSource, 'count' | 'linked'> {
+  const linked = new Set<TreePath>();
+  const look = ({ path, entry }: SelectedRow): void => {
+    if (entry.type !== 'file') return;
+    if (entry.digest === undefined) unknown.push(path);
+    if (entry.hardlink !== undefined) linked.add(entry.hardlink);
+  };
+  look(top);
+  let count = 0;
+  for (const row of rows) {
+    look(row);
+    count++;
+  }
+  return { count, linked };
 }
 
 /** Whether the patterns let `path` through; that it is there is not enough (`--parents ./` takes nothing). */
 function takes({ named, rows }: SelectedSource, path: string): boolean {
   const prefix = named === '/' ? '/' : `${named}/`;
-  return path.startsWith(prefix) && rows.some(({ name }) => name === path.slice(prefix.length));
+  if (!path.startsWith(prefix)) return false;
+  for (const { name } of rows) if (name === path.slice(prefix.length)) return true;
+  return false;
 }
 
-async function fileDigests(tree: FileTree, sources: readonly SelectedSource[]): Promise<ReadonlyMap<TreePath, Digest>> {
-  const paths: TreePath[] = [];
+async function digestsOf(tree: FileTree, paths: readonly TreePath[]): Promise<ReadonlyMap<TreePath, Digest>> {
   const digests = new Map<TreePath, Digest>();
-  const add = ({ path, entry }: SelectedRow): void => {
-    if (entry.type !== 'file') return;
-    if (entry.digest === undefined) paths.push(path);
-  };
-  for (const { top, rows } of sources) {
-    add(top);
-    for (const row of rows) add(row);
-  }
   if (paths.length === 0) return digests;
   const found = await tree.digests(paths);
   paths.forEach((path, i) => {
@@ -116,21 +155,25 @@ function patternFilter(action: CopyAction): Filter | undefined {
   };
 }
 
-async function rowsBelow(tree: FileTree, path: TreePath, filter: Filter | undefined): Promise<SelectedRow[]> {
+/** The rows below a directory. */
+async function rowsBelow(tree: FileTree, path: TreePath, filter?: Filter): Promise<Iterable<SelectedRow>> {
   const from = path === '' ? 0 : path.length + 1;
-  const rows: SelectedRow[] = [];
-  if (filter !== undefined) return filteredRows(await tree.walk(path), from, filter);
-  for (const [at, entry] of await tree.walk(path)) rows.push({ name: at.slice(from), path: at, entry, held: false });
-  return rows;
+  const walk = await tree.walk(path);
+  return {
+    [Symbol.iterator]: () => (filter === undefined ? plainRows(walk, from) : filteredRows(walk, from, filter)),
+  };
+}
+
+function* plainRows(walk: Iterable<readonly [TreePath, NodeEntry]>, from: number): Generator<SelectedRow> {
+  for (const [path, entry] of walk) yield { name: from === 0 ? path : path.slice(from), path, entry, held: false };
 }
 
 /** Rows that the patterns let through; a directory that only leads to some comes just before the first of them. */
-function filteredRows(
+function* filteredRows(
   walk: Iterable<readonly [TreePath, NodeEntry]>,
   from: number,
   { include, exclude }: Filter,
-): SelectedRow[] {
-  const rows: SelectedRow[] = [];
+): Generator<SelectedRow> {
   /** Directories above the current path that have no row yet. */
   const held: SelectedRow[] = [];
   let skip: string | undefined;
@@ -141,12 +184,12 @@ function filteredRows(
       held.pop();
     const excluded = exclude?.matches(name) ?? false;
     if (!excluded && (include?.matches(name) ?? true)) {
-      rows.push(...held, { name, path, entry, held: false });
+      yield* held;
+      yield { name, path, entry, held: false };
       held.length = 0;
     } else if (entry.type === 'directory') {
       if (exclude?.prunes(name) ?? false) skip = `${path}/`;
       else held.push({ name, path, entry, held: true });
     }
   }
-  return rows;
 }

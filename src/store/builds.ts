@@ -97,7 +97,7 @@ export function createBuilds(db: Database): BuildsPart {
     hasContentList: (content) =>
       lists.has(content) || db.get('SELECT content FROM content_list WHERE content = ?', content) !== undefined,
     saveContentList(content, entries) {
-      const data = encodeContentList(entries.length > ENTRIES_MAX ? [] : entries);
+      const data = encodeContentList(entries, ENTRIES_MAX);
       lists.set(content, data);
       db.writeLater(SAVE_LIST, { content, created: Date.now(), size: data.length, data });
       if (data.length > LARGE_LIST) db.writeLater(PRUNE_LISTS, { bytes: LISTS_KEPT });

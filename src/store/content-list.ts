@@ -2,35 +2,39 @@
  * Content lists as bytes: what is behind a content digest, path by path, so that a later build can name the file that
  * changed. Digests are cut to what tells two versions of a file apart.
  *
- *     "SLCL" | u32 version | u32 entries | u32 bytes of facts | u32 bytes of paths | facts | paths | u32 fact of each |
- *     8 bytes of digest of each; all after the header deflated
+ *     "SLCL" | u32 version | u32 entries | u32 bytes of facts | u32 bytes of paths | u32 bytes of the packed part |
+ *     packed with zstd: facts, paths, u32 fact of each | 8 bytes of digest of each
  *
- * Facts (type, mode, owner, ...) are a JSON array of the few combinations that there are; paths are joined with NUL, in the
- * file system's bytes.
+ * Facts (type, mode, owner, ...) are a JSON array of the few combinations that there are; paths are in the file system's
+ * bytes, a NUL behind each. Digests are noise: packing them would only take time.
  */
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { decodePath, encodePathBytes } from '../sys/path.ts';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { decodePath, encodePath } from '../sys/path.ts';
 import type { ContentListEntry } from './types.ts';
 
 const MAGIC = 0x4c434c53; // "SLCL"
-const VERSION = 1;
-const HEADER_WORDS = 5;
+const VERSION = 2;
+const HEADER_WORDS = 6;
 const HEADER = HEADER_WORDS * 4;
 const DIGEST_BYTES = 8;
 
 type Facts = Omit<ContentListEntry, 'path' | 'digest'>;
 
-export function encodeContentList(entries: readonly ContentListEntry[]): Uint8Array {
+/** @param max A list of more entries is kept empty: it says that there was too much to list. */
+export function encodeContentList(entries: Iterable<ContentListEntry>, max = Infinity): Uint8Array {
   const known = new Map<string, number>();
   const facts: string[] = [];
-  const indices = new Uint32Array(entries.length);
-  const digests = Buffer.alloc(entries.length * DIGEST_BYTES);
-  const paths: string[] = [];
+  const paths = new ByteColumn();
+  const indices = new ByteColumn();
+  const digests = new ByteColumn();
+  let count = 0;
   let last: ContentListEntry | undefined;
-  for (const [i, entry] of entries.entries()) {
+  let index = 0;
+  for (const entry of entries) {
+    if (++count > max) return encodeContentList([]);
     const { digest, type, mode, owner, target, xattrs } = entry;
-    paths.push(entry.path);
-    if (digest !== undefined) digests.write(digest, i * DIGEST_BYTES, DIGEST_BYTES, 'hex');
+    paths.path(entry.path);
+    digests.hex(digest);
     const isAsLast =
       last !== undefined &&
       last.type === type &&
@@ -38,41 +42,82 @@ export function encodeContentList(entries: readonly ContentListEntry[]): Uint8Ar
       last.owner === owner &&
       last.target === target &&
       last.xattrs === xattrs;
-    if (isAsLast) {
-      indices[i] = indices[i - 1] ?? 0;
-      continue;
-    }
     last = entry;
-    // Links apart there are few: a key that is quickly made tells whether these are known.
-    const name = `${type} ${mode ?? ''} ${owner ?? ''} ${xattrs ?? ''} ${target ?? ''}`;
-    let index = known.get(name);
-    if (index === undefined) {
-      index = facts.push(JSON.stringify({ type, mode, owner, target, xattrs } satisfies Facts)) - 1;
-      known.set(name, index);
+    if (!isAsLast) {
+      // Links apart there are few: a key that is quickly made tells whether these are known.
+      const name = `${type} ${mode ?? ''} ${owner ?? ''} ${xattrs ?? ''} ${target ?? ''}`;
+      const seen = known.get(name);
+      index = seen ?? facts.push(JSON.stringify({ type, mode, owner, target, xattrs } satisfies Facts)) - 1;
+      if (seen === undefined) known.set(name, index);
     }
-    indices[i] = index;
+    indices.word(index);
   }
   const factBytes = Buffer.from(`[${facts.join(',')}]`, 'utf8');
-  const pathBytes = encodePathBytes(paths.join('\0'));
-  const header = Uint32Array.of(MAGIC, VERSION, entries.length, factBytes.length, pathBytes.length);
-  const body = Buffer.concat([factBytes, pathBytes, Buffer.from(indices.buffer), digests]);
-  return Buffer.concat([Buffer.from(header.buffer), deflateRawSync(body, { level: 1 })]);
+  const pathBytes = paths.bytes();
+  const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+  const packed = zstdCompressSync(Buffer.concat([factBytes, pathBytes, indices.bytes()]), { params });
+  const header = Uint32Array.of(MAGIC, VERSION, count, factBytes.length, pathBytes.length, packed.length);
+  return Buffer.concat([Buffer.from(header.buffer), packed, digests.bytes()]);
+}
+
+/** Bytes that become more and more. */
+class ByteColumn {
+  #buffer = Buffer.allocUnsafeSlow(4096);
+  #length = 0;
+
+  path(path: string): void {
+    const encoded = encodePath(path);
+    this.#reserve(path.length * 3 + 1);
+    if (typeof encoded === 'string') this.#length += this.#buffer.write(encoded, this.#length);
+    else this.#length += encoded.copy(this.#buffer, this.#length);
+    this.#buffer[this.#length++] = 0;
+  }
+
+  word(value: number): void {
+    this.#reserve(4);
+    this.#length = this.#buffer.writeUInt32LE(value, this.#length);
+  }
+
+  /** {@link DIGEST_BYTES}; zeros for none. */
+  hex(digits: string | undefined): void {
+    this.#reserve(DIGEST_BYTES);
+    this.#buffer.fill(0, this.#length, this.#length + DIGEST_BYTES);
+    if (digits !== undefined) this.#buffer.write(digits, this.#length, DIGEST_BYTES, 'hex');
+    this.#length += DIGEST_BYTES;
+  }
+
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(this.#buffer.length * 2 + bytes);
+    this.#buffer.copy(larger, 0, 0, this.#length);
+    this.#buffer = larger;
+  }
 }
 
 /** Undefined when the bytes are no content list that this version can read. */
 export function decodeContentList(bytes: Uint8Array): readonly ContentListEntry[] | undefined {
   const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (data.length < HEADER || data.readUInt32LE(0) !== MAGIC || data.readUInt32LE(4) !== VERSION) return undefined;
-  const [count, factLength, pathLength] = [data.readUInt32LE(8), data.readUInt32LE(12), data.readUInt32LE(16)];
-  const body = inflateRawSync(data.subarray(HEADER));
+  const [count, factLength, pathLength, packed] = [8, 12, 16, 20].map((at) => data.readUInt32LE(at));
+  if (count === undefined || factLength === undefined || pathLength === undefined || packed === undefined) {
+    return undefined;
+  }
+  const body = zstdDecompressSync(data.subarray(HEADER, HEADER + packed));
+  const digests = data.subarray(HEADER + packed);
   const facts = JSON.parse(body.toString('utf8', 0, factLength)) as readonly Facts[];
-  const paths = count === 0 ? [] : decodePath(body.subarray(factLength, factLength + pathLength)).split('\0');
   const from = factLength + pathLength;
-  const digestsFrom = from + count * 4;
-  return paths.map((path, i) => {
+  const paths = count === 0 ? [] : decodePath(body.subarray(factLength, from - 1)).split('\0');
+  // What several sources of a step have in common is listed as often.
+  const entries = new Map<string, ContentListEntry>();
+  for (const [i, path] of paths.entries()) {
     const own = facts[body.readUInt32LE(from + i * 4)] ?? { type: 'file' as const };
-    if (own.type !== 'file') return { path, ...own };
-    const at = digestsFrom + i * DIGEST_BYTES;
-    return { path, ...own, digest: body.toString('hex', at, at + DIGEST_BYTES) };
-  });
+    const digest =
+      own.type === 'file' ? { digest: digests.toString('hex', i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES) } : {};
+    entries.set(path, { path, ...own, ...digest });
+  }
+  return [...entries.values()];
 }

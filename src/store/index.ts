@@ -12,4 +12,5 @@ export { openStore } from './open.ts';
 export type { StoreOptions } from './open.ts';
 export { decodeTree, encodeTree } from './tree-codec.ts';
 export { compareTreePaths } from './tree-order.ts';
+export { TreeTable } from './tree-table.ts';
 export type * from './types.ts';

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import type { Digest, LayerId } from '../contracts/index.ts';
 import { leaseTempPath } from './lease.ts';
+import { TREE_VERSION } from './tree-codec.ts';
 
 /**
  * Where things are in a state directory. Pure paths but for `tempPath`; usable in the executor's child, which opens no
@@ -12,7 +13,7 @@ import { leaseTempPath } from './lease.ts';
  *     blobs/sha256/<hex>      manifests, configs, layer tars, as in an OCI layout
  *     files/<xx>/<hex>        single files extracted from layers
  *     files.suspect/          those written before the last start of the machine, until they are verified
- *     l/<id>/{fs,work,tree}   a layer: its directory, overlay's work directory, its encoded tree, digests of its files
+ *     l/<id>/{fs,work,tree2}  a layer: its directory, overlay's work directory, its encoded tree, digests of its files
  *     cache/<hash>/           cache mounts, named by the hash of their id
  *     statcache/<hash>        stat caches of build contexts
  *     code/                   what is compiled once: the command line's bundle by V8 (bin/slipway.js), the executor's by Node, the seccomp profile
@@ -76,7 +77,7 @@ export function storeLayout(root: string): StoreLayout {
     layerRoot: (id) => `${layers}/${safeId(id)}`,
     layerDir: (id) => `${layers}/${safeId(id)}/fs`,
     layerWorkDir: (id) => `${layers}/${safeId(id)}/work`,
-    treePath: (id) => `${layers}/${safeId(id)}/tree`,
+    treePath: (id) => `${layers}/${safeId(id)}/tree${TREE_VERSION}`,
     digestsPath: (id) => `${layers}/${safeId(id)}/digests`,
     cacheDir: (id) => `${base}/cache/${hashName(id)}`,
     statCachePath: (contextRoot) => `${base}/statcache/${hashName(contextRoot)}`,

@@ -310,7 +310,7 @@ describe('after a start of the machine', () => {
     writeFileSync(at(2, 'fs/d/file'), '\0\0\0\0');
     utimesSync(at(2, 'fs/d/file'), META.mtime, META.mtime);
     rmSync(at(3, 'fs/gone'));
-    truncateSync(at(4, 'tree'), 10);
+    truncateSync(at(4, 'tree2'), 10);
     writeFileSync(at(5, 'fs/d/more'), '');
 
     for (const bootId of ['second', 'second', 'third']) {

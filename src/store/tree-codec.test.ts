@@ -55,9 +55,9 @@ test('every kind of entry comes back', () => {
   expect([...decodeTree(encodeTree(root))]).toEqual([...root]);
 });
 
-test('the bytes of version 1 do not change', () => {
+test('the bytes of version 2 do not change', () => {
   expect(createHash('sha256').update(encodeTree(EVERYTHING)).digest('hex')).toBe(
-    'dbd53aeae88525a34e14121f3dde0f7589758dc6fb25849dc1dc18415cbdff4f',
+    '61b7547ef80cd0de3c00e6be4e6948f3880bef3dcb48fdeef90c57a117019e49',
   );
 });
 
@@ -75,7 +75,7 @@ const entry: fc.Arbitrary<TreeEntry> = fc.oneof(
     .tuple(meta, fc.maxSafeNat(), fc.boolean())
     .map(([fields, size, known]) => ({ type: 'file' as const, ...fields, size, ...(known ? { digest: DIGEST } : {}) })),
   fc
-    .tuple(meta, fc.stringMatching(/^[^\0]{0,9}$/))
+    .tuple(meta, fc.stringMatching(/^[^\0\ud800-\udfff]{0,9}$/))
     .map(([fields, target]) => ({ type: 'symlink' as const, ...fields, target })),
   fc.constant({ type: 'whiteout' as const }),
 );
@@ -173,8 +173,8 @@ describe('what we did not write is refused', () => {
 
   test('another version says so', () => {
     const other = Buffer.from(encodeTree(EVERYTHING));
-    other.writeUInt32LE(2, 4);
-    expect(() => decodeTree(other)).toThrow(/version is 2/);
+    other.writeUInt32LE(1, 4);
+    expect(() => decodeTree(other)).toThrow(/version is 1/);
   });
 });
 

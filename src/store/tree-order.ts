@@ -1,5 +1,5 @@
 import type { TreePath } from '../contracts/index.ts';
-import { encodePathBytes } from '../sys/path.ts';
+import { decodePath, encodePathBytes } from '../sys/path.ts';
 
 const SLASH = 0x2f;
 
@@ -23,6 +23,24 @@ export function compareTreePaths(a: TreePath, b: TreePath): number {
   return a.length - b.length;
 }
 
+/** {@link compareTreePaths} of paths as the file system's bytes, from `start` up to `end` in each buffer. */
+export function compareTreeBytes(
+  a: Uint8Array,
+  startA: number,
+  endA: number,
+  b: Uint8Array,
+  startB: number,
+  endB: number,
+): number {
+  const length = Math.min(endA - startA, endB - startB);
+  for (let i = 0; i < length; i++) {
+    const x = a[startA + i] ?? 0;
+    const y = b[startB + i] ?? 0;
+    if (x !== y) return x === SLASH ? -1 : y === SLASH ? 1 : x - y;
+  }
+  return endA - startA - (endB - startB);
+}
+
 /** UTF-16 order and byte order part at the surrogates: compare the bytes from the first difference on. */
 function compareBytes(a: string, b: string, at: number): number {
   const before = a.charCodeAt(at - 1);
@@ -41,33 +59,27 @@ function compareBytes(a: string, b: string, at: number): number {
 
 /**
  * What is wrong with the paths of a tree: each must be clean and relative, and come after the one before it in tree order,
- * so that none occurs twice. Undefined when nothing is. One pass of native code over all, one over neighbours.
+ * so that none occurs twice. Undefined when nothing is.
  *
- * @param text The paths joined with NUL.
+ * @param text Paths in the file system's bytes, a NUL behind each.
+ * @param ends Where each of `count` ends.
  */
-export function findPathProblem(paths: readonly string[], text: string): string | undefined {
-  const below = paths[0] === '' ? text.slice(1) : text;
-  if (below !== '' && UNCLEAN.test(below)) return 'a path in it is not clean';
-  const plain = !SURROGATES.test(text);
-  let before: string | undefined;
-  // Most entries lie in the directory of the one before them: compare their names only, natively.
-  let directory = '';
-  for (const path of paths) {
-    if (before !== undefined) {
-      const siblings = plain && isChild(path, directory) && isChild(before, directory);
-      const ordered = siblings ? before < path : compareTreePaths(before, path) < 0;
-      if (!ordered) return `${JSON.stringify(path)} is out of order`;
-      if (!siblings) directory = path.slice(0, path.lastIndexOf('/') + 1);
+export function findPathProblem(text: Buffer, ends: Uint32Array, count: number): string | undefined {
+  if (count === 0) return undefined;
+  const startOf = (row: number): number => (row === 0 ? 0 : (ends[row - 1] ?? 0) + 1);
+  // The root is the one path without a name.
+  const from = ends[0] === 0 ? 1 : 0;
+  // What the test looks for is ASCII, so that any bytes will do.
+  const below = text.toString('latin1', from, ends[count - 1]);
+  if (count > from && UNCLEAN.test(below)) return 'a path in it is not clean';
+  for (let row = 1; row < count; row++) {
+    const [before, start, end] = [startOf(row - 1), startOf(row), ends[row] ?? 0];
+    if (compareTreeBytes(text, before, start - 1, text, start, end) >= 0) {
+      return `${JSON.stringify(decodePath(text.subarray(start, end)))} is out of order`;
     }
-    before = path;
   }
   return undefined;
 }
 
-function isChild(path: string, directory: string): boolean {
-  return path.startsWith(directory) && !path.includes('/', directory.length);
-}
-
-/** An empty, `.` or `..` component anywhere in paths joined with NUL. */
+/** An empty, `.` or `..` component anywhere in paths with NULs between them. */
 const UNCLEAN = /(?:^|[\0/])\.{0,2}(?:[\0/]|$)/;
-const SURROGATES = /[\ud800-\udfff]/;

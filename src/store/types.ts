@@ -254,7 +254,7 @@ export interface Store {
   readBuildGraph(id: string): Uint8Array | undefined;
   // what is behind content digests, to explain what changed; a lost one only costs the explanation
   hasContentList(content: Digest): boolean;
-  saveContentList(content: Digest, entries: readonly ContentListEntry[]): void;
+  saveContentList(content: Digest, entries: Iterable<ContentListEntry>): void;
   readContentList(content: Digest): readonly ContentListEntry[] | undefined;
 
   // images

@@ -109,8 +109,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       for (const id of ids) {
         const known = live.get(id);
         const row = rowOf(id);
-        // A row with nothing in it was begun and never finished.
-        if (row === undefined || (!row.hasTree && !row.hasDir && row.blobs.length === 0)) return undefined;
+        // A row with nothing in it was begun and never finished; a directory alone is that of a tree in an older form.
+        if (row === undefined || (!row.hasTree && row.blobs.length === 0)) return undefined;
         if (known === undefined && !row.hasDir && !(row.blobs.length > 0 && (await sources.isReachable(row)))) {
           if (!row.hasTree) return undefined;
           virtual = true;

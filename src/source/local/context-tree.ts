@@ -387,11 +387,7 @@ export function isKeptXattr(name: string): boolean {
   return name.startsWith('user.') || name === CAPABILITY;
 }
 
-function directoryOf(
-  names: readonly string[],
-  stats: Float64Array<ArrayBuffer>,
-  rows: Uint32Array,
-): Directory {
+function directoryOf(names: readonly string[], stats: Float64Array<ArrayBuffer>, rows: Uint32Array): Directory {
   return { names, stats, rows, records: new Uint32Array(rows.length), made: new Map<number, NodeEntry>() };
 }
 

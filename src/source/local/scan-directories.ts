@@ -39,7 +39,10 @@ export function scanDirectories({ base, directories, patterns, limit }: ScanRequ
       names.push(name);
       count++;
       if (((stats[at] ?? 0) & 0o170000) === 0o040000) rest.push(path);
-      unsettledUntil = Math.max(unsettledUntil, settledAt(stats[at + STAT.ctime] ?? 0, stats[at + STAT.ctimeNsec] ?? 0));
+      unsettledUntil = Math.max(
+        unsettledUntil,
+        settledAt(stats[at + STAT.ctime] ?? 0, stats[at + STAT.ctimeNsec] ?? 0),
+      );
     }
     const joined = names.join('\0');
     const bytes = new Uint8Array(stats.buffer, first * STAT_WIDTH * 8, (count - first) * STAT_WIDTH * 8);

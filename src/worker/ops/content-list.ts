@@ -13,22 +13,26 @@ import { resolvePath } from './path.ts';
 import type { SelectedRow } from './select.ts';
 import type { Selections } from './selections.ts';
 
-/** For an input that has a content key. Paths are those in the input. */
+/** For an input that has a content key. Paths are those in the input; one that is read twice may be there twice. */
 export async function contentList(
   vertex: Vertex,
   index: number,
   input: Snapshot,
   selections: Selections,
-): Promise<readonly ContentListEntry[]> {
-  const entries = new Map<TreePath, ContentListEntry>();
+): Promise<Iterable<ContentListEntry>> {
   const { op } = vertex;
-  if (op.kind === 'file') await listCopies(entries, vertex, op.actions, index, input, selections);
-  if (op.kind === 'exec') await listMounts(entries, vertex, op.mounts, index, input);
-  return [...entries.values()];
+  const parts: Iterable<ContentListEntry>[] = [];
+  if (op.kind === 'file') await listCopies(parts, vertex, op.actions, index, input, selections);
+  if (op.kind === 'exec') await listMounts(parts, vertex, op.mounts, index, input);
+  return joined(parts);
+}
+
+function* joined<T>(parts: readonly Iterable<T>[]): Generator<T> {
+  for (const part of parts) yield* part;
 }
 
 async function listCopies(
-  entries: Map<TreePath, ContentListEntry>,
+  parts: Iterable<ContentListEntry>[],
   vertex: Vertex,
   actions: readonly FileAction[],
   index: number,
@@ -44,18 +48,18 @@ async function listCopies(
       for (const { top, rows } of selection.sources) {
         // Of a directory whose contents are copied, neither mode nor owner count.
         const contents = top.entry.type === 'directory' && action.dirCopyContents;
-        if (!contents) entries.set(top.path, listEntry(top, facts, digests));
-        for (const row of rows) entries.set(row.path, listEntry(row, facts, digests));
+        if (!contents) parts.push([listEntry(top, facts, digests)]);
+        parts.push(listRows(rows, facts, digests));
       }
     }
     if (action.kind === 'rm') continue;
-    if (readsNames(action.owner?.user, index)) await listFile(entries, input.files, PASSWD);
-    if (readsNames(action.owner?.group, index)) await listFile(entries, input.files, GROUP);
+    if (readsNames(action.owner?.user, index)) parts.push(await listFile(input.files, PASSWD));
+    if (readsNames(action.owner?.group, index)) parts.push(await listFile(input.files, GROUP));
   }
 }
 
 async function listMounts(
-  entries: Map<TreePath, ContentListEntry>,
+  parts: Iterable<ContentListEntry>[],
   vertex: Vertex,
   all: readonly Mount[],
   index: number,
@@ -64,15 +68,23 @@ async function listMounts(
   const source = { tree: input.files, snapshot: input, vertex: vertex.inputs[index]?.vertex };
   for (const mount of contentMounts(all, index) ?? []) {
     const { rows, digests } = await selectMounted(source, mount.selector ?? '/');
-    for (const row of rows) entries.set(row.path, listEntry(row, ALL_FACTS, digests));
+    parts.push(listRows(rows, ALL_FACTS, digests));
   }
 }
 
-async function listFile(entries: Map<TreePath, ContentListEntry>, tree: FileTree, path: string): Promise<void> {
+async function listFile(tree: FileTree, path: string): Promise<readonly ContentListEntry[]> {
   const found = await resolvePath(tree, path);
-  if (found.entry?.type !== 'file') return;
+  if (found.entry?.type !== 'file') return [];
   const [digest] = await tree.digests([found.path]);
-  entries.set(found.path, { path: found.path, type: 'file', digest: digest?.slice(7, 23) });
+  return [{ path: found.path, type: 'file', digest: digest?.slice(7, 23) }];
+}
+
+function* listRows(
+  rows: Iterable<SelectedRow>,
+  facts: Facts,
+  digests: ReadonlyMap<TreePath, Digest>,
+): Generator<ContentListEntry> {
+  for (const row of rows) yield listEntry(row, facts, digests);
 }
 
 function listEntry(row: SelectedRow, all: Facts, digests: ReadonlyMap<TreePath, Digest>): ContentListEntry {

@@ -1,7 +1,7 @@
-import type { FileTree, Layer, NodeEntry, TreeEntry, TreePath } from '../../contracts/index.ts';
+import type { FileTree, Layer, NodeEntry, TreePath } from '../../contracts/index.ts';
+import { TreeTable } from '../../store/index.ts';
 import { saveFileLayer, type LayerDeps } from './file-layer.ts';
 import { parentPath } from './path.ts';
-import type { Origin } from './origins.ts';
 
 /** One for each context and path of it, however many steps mount it. */
 const made = new WeakMap<FileTree, Map<string, Promise<Layer>>>();
@@ -24,17 +24,18 @@ async function makeLayer(files: FileTree, selector: string, deps: LayerDeps): Pr
   for (const [path, entry] of entries) if (entry.type === 'file' && entry.hardlink === undefined) regular.push(path);
   const digests = await files.digests(regular);
   const digestOf = new Map(regular.map((path, index) => [path, digests[index]]));
-  const tree = new Map<TreePath, TreeEntry>();
-  const origins = new Map<TreePath, Origin>();
+  const tree = new TreeTable();
   for (const [path, entry] of entries) {
     if (entry.type !== 'file') {
       tree.set(path, entry);
       continue;
     }
     tree.set(path, { ...entry, digest: digestOf.get(entry.hardlink ?? path) });
-    if (entry.hardlink === undefined) origins.set(path, { kind: 'tree', tree: files, path });
   }
-  return saveFileLayer({ tree, origins }, deps);
+  return saveFileLayer(
+    { tree: tree.finish(), origins: { get: (path) => ({ kind: 'tree', tree: files, path }) } },
+    deps,
+  );
 }
 
 /** In tree order. Where the path leads through a link, or is not there, all of the context: the mount will find its way. */

@@ -3,7 +3,7 @@ import type { ContentLocation, Digest, Layer, LayerBlob, LayerId, Tree, TreePath
 import type { Sources } from '../../source/index.ts';
 import type { Store } from '../../store/index.ts';
 import { askOrigins, noFile } from './origins.ts';
-import type { Origin } from './origins.ts';
+import type { Origins } from './origins.ts';
 import type { StagedLayer } from './staged-tree.ts';
 
 /** What layers are kept with. */
@@ -35,10 +35,10 @@ export function localBlob(store: Store, id: LayerId): LayerBlob | undefined {
 class FileLayer implements Layer {
   readonly id: LayerId;
   readonly #tree: Tree;
-  readonly #origins: ReadonlyMap<TreePath, Origin>;
+  readonly #origins: Origins;
   readonly #deps: LayerDeps;
 
-  constructor(id: LayerId, tree: Tree, origins: ReadonlyMap<TreePath, Origin>, deps: LayerDeps) {
+  constructor(id: LayerId, tree: Tree, origins: Origins, deps: LayerDeps) {
     this.id = id;
     this.#tree = tree;
     this.#origins = origins;

@@ -7,6 +7,68 @@ export type Origin =
   | { readonly kind: 'tree'; readonly tree: FileTree; readonly path: TreePath }
   | { readonly kind: 'fixed'; readonly location: ContentLocation };
 
+/** By path in the layer; of hard links, of the first name. */
+export interface Origins {
+  get(path: TreePath): Origin | undefined;
+}
+
+/** Files below `to` come from the same names below `from`; both are empty or end in a slash, or name one file. */
+interface TreeRule {
+  readonly kind: 'tree';
+  readonly tree: FileTree;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Origins of many files in little room: those of a directory that was copied are one rule. A mark names a rule; 0 = none. */
+export class OriginRules {
+  readonly #rules: (TreeRule | Extract<Origin, { kind: 'fixed' }>)[] = [];
+
+  get(mark: number, path: TreePath): Origin | undefined {
+    const rule = this.#rules[mark - 1];
+    if (rule?.kind !== 'tree') return rule;
+    return { kind: 'tree', tree: rule.tree, path: rule.from + path.slice(rule.to.length) };
+  }
+
+  /** @param path Where the file comes to lie. */
+  markOf(origin: Origin | undefined, path: TreePath): number {
+    if (origin === undefined) return 0;
+    const last = this.#rules.at(-1);
+    if (
+      origin.kind === 'tree' &&
+      last?.kind === 'tree' &&
+      origin.tree === last.tree &&
+      follows(last, origin.path, path)
+    ) {
+      return this.#rules.length;
+    }
+    return this.#rules.push(
+      origin.kind === 'fixed' ? origin : { kind: 'tree', tree: origin.tree, ...renamed(origin.path, path) },
+    );
+  }
+}
+
+function follows({ from, to }: TreeRule, source: TreePath, path: TreePath): boolean {
+  return (
+    source.length - from.length === path.length - to.length &&
+    source.startsWith(from) &&
+    path.startsWith(to) &&
+    source.endsWith(path.slice(to.length))
+  );
+}
+
+/** What of two paths differs: all up to the longest tail of names that both have. */
+function renamed(source: TreePath, path: TreePath): { readonly from: string; readonly to: string } {
+  let same = 0;
+  for (;;) {
+    const name = path.slice(path.lastIndexOf('/', path.length - same - 2) + 1);
+    if (name.length === same || !(source === name || source.endsWith(`/${name}`))) break;
+    same = name.length;
+    if (same === path.length || same === source.length) break;
+  }
+  return { from: source.slice(0, source.length - same), to: path.slice(0, path.length - same) };
+}
+
 export type Question<T> = { readonly value: T } | { readonly tree: FileTree; readonly path: TreePath };
 
 /** Groups questions about file content by the tree that answers, one call a tree, answers in the order asked. */

@@ -10,16 +10,16 @@ import type {
   TreeEntry,
   TreePath,
 } from '../../contracts/index.ts';
-import { compareTreePaths } from '../../store/index.ts';
-import { askOrigins, noFile } from './origins.ts';
-import type { Origin, Question } from './origins.ts';
+import { compareTreePaths, TreeTable } from '../../store/index.ts';
+import { askOrigins, noFile, OriginRules } from './origins.ts';
+import type { Origin, Origins, Question } from './origins.ts';
 import { joinPath, parentPath } from './path.ts';
 import { sameEntry } from './same-entry.ts';
 
 /** A finished layer: its own entries, and the origin of each regular file (of hard links: of the first name). */
 export interface StagedLayer {
   readonly tree: Tree;
-  readonly origins: ReadonlyMap<TreePath, Origin>;
+  readonly origins: Origins;
 }
 
 /**
@@ -29,8 +29,9 @@ export interface StagedLayer {
 export class StagedTree implements FileTree {
   readonly #base: FileTree;
   readonly #isExact: boolean;
-  readonly #entries = new Map<TreePath, TreeEntry>();
-  readonly #origins = new Map<TreePath, Origin>();
+  /** Marked with where the bytes come from. */
+  readonly #entries = new TreeTable();
+  readonly #rules = new OriginRules();
   /** Staged directories in which nothing of the base shows. */
   readonly #fresh = new Set<TreePath>();
   /** First name to the other names of staged hard links. */
@@ -132,7 +133,11 @@ export class StagedTree implements FileTree {
 
   #originOf(path: TreePath): Origin | undefined {
     const entry = this.#entries.get(path);
-    return entry?.type === 'file' ? this.#origins.get(entry.hardlink ?? path) : undefined;
+    return entry?.type === 'file' ? this.#ownOrigin(entry.hardlink ?? path) : undefined;
+  }
+
+  #ownOrigin(path: TreePath): Origin | undefined {
+    return this.#rules.get(this.#entries.mark(path), path);
   }
 
   /** Where the bytes of a file come from, whatever is done to this tree later. */
@@ -175,12 +180,9 @@ export class StagedTree implements FileTree {
     if (base?.type === 'file' && entry.type === 'file' && origin !== undefined && this.#mayBeSame(base, entry)) {
       if (entry.digest !== undefined) this.#maybeSame.set(path, entry.digest);
     }
-    this.#set(path, entry);
-    if (entry.type !== 'file') return;
-    if (entry.hardlink === undefined) {
-      if (origin !== undefined) this.#origins.set(path, origin);
-      return;
-    }
+    const isFirst = entry.type === 'file' && entry.hardlink === undefined;
+    this.#set(path, entry, isFirst ? origin : undefined);
+    if (entry.type !== 'file' || entry.hardlink === undefined) return;
     const others = this.#links.get(entry.hardlink);
     if (others === undefined) this.#links.set(entry.hardlink, new Set([path]));
     else others.add(path);
@@ -240,8 +242,7 @@ export class StagedTree implements FileTree {
     this.#fresh.delete(path);
     this.#maybeSame.delete(path);
     if (staged.type !== 'file') return;
-    const origin = this.#origins.get(path);
-    this.#origins.delete(path);
+    const origin = this.#ownOrigin(path);
     if (staged.hardlink !== undefined) {
       this.#links.get(staged.hardlink)?.delete(path);
       return;
@@ -250,14 +251,13 @@ export class StagedTree implements FileTree {
     this.#links.delete(path);
     const [first, ...rest] = others;
     if (first === undefined) return;
-    this.#entries.set(first, { ...staged, hardlink: undefined });
-    if (origin !== undefined) this.#origins.set(first, origin);
+    this.#entries.set(first, { ...staged, hardlink: undefined }, this.#rules.markOf(origin, first));
     if (rest.length > 0) this.#links.set(first, new Set(rest));
     for (const other of rest) this.#entries.set(other, { ...staged, hardlink: first });
   }
 
-  #set(path: TreePath, entry: TreeEntry): void {
-    this.#entries.set(path, entry);
+  #set(path: TreePath, entry: TreeEntry, origin?: Origin): void {
+    this.#entries.set(path, entry, this.#rules.markOf(origin, path));
     this.#addChild(path);
   }
 
@@ -284,7 +284,7 @@ export class StagedTree implements FileTree {
     const first = this.firstName(path);
     for (const name of [first, ...(this.#links.get(first) ?? [])]) {
       const entry = this.#entries.get(name);
-      if (entry?.type === 'file') this.#entries.set(name, change(entry));
+      if (entry?.type === 'file') this.#entries.set(name, change(entry), this.#entries.mark(name));
       this.#maybeSame.delete(name);
     }
   }
@@ -297,12 +297,12 @@ export class StagedTree implements FileTree {
       paths.forEach((path, i) => {
         if (digests[i] !== this.#maybeSame.get(path)) return;
         this.#entries.delete(path);
-        this.#origins.delete(path);
       });
       this.#maybeSame.clear();
       this.#children = undefined;
     }
-    return { tree: sortTree(this.#entries), origins: this.#origins };
+    const tree = this.#entries.finish();
+    return { tree, origins: { get: (path) => this.#rules.get(tree.mark(path), path) } };
   }
 }
 
@@ -316,16 +316,4 @@ function addChild(children: Map<TreePath, Set<string>>, path: TreePath): void {
     // An entry may lie below directories that only the base has.
     if (parent !== '') addChild(children, parent);
   }
-}
-
-/** @returns The entries in tree order; the same map when it is in order already. */
-export function sortTree(entries: ReadonlyMap<TreePath, TreeEntry>): Tree {
-  let previous: TreePath | undefined;
-  for (const path of entries.keys()) {
-    if (previous !== undefined && compareTreePaths(previous, path) > 0) {
-      return new Map([...entries].sort((a, b) => compareTreePaths(a[0], b[0])));
-    }
-    previous = path;
-  }
-  return entries;
 }

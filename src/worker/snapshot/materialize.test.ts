@@ -146,7 +146,7 @@ describe('a directory from a tree', () => {
     writeFileSync(`${root}/context`, 'hello');
     const lines = plan.map(([path, kind, rest]): Line => [path, kind, rest.replace('@', root)]);
     await expect(make(entries, lines)).rejects.toMatchObject({ code: expect.stringMatching(code) as string });
-    expect(readdirSync(`${root}/l/abc`)).toEqual(['tree']);
+    expect(readdirSync(`${root}/l/abc`)).toEqual(['tree2']);
   });
 
   it('is made on a thread when it is large, with the same errors', async () => {

@@ -1,0 +1,411 @@
+/**
+ * A tree in memory as it is on disk: a column for each field, paths as bytes one after the other. An entry is an object
+ * only while somebody looks at it; some 110 bytes each are what a hundred thousand of them take.
+ */
+import type { Digest, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
+import { decodePath, encodePath } from '../sys/path.ts';
+import { compareTreeBytes, compareTreePaths } from './tree-order.ts';
+
+export const TREE_TYPES = [
+  'directory',
+  'file',
+  'symlink',
+  'char-device',
+  'block-device',
+  'fifo',
+  'socket',
+  'whiteout',
+] as const;
+export const TYPE_MASK = 0x0f;
+export const HAS_DIGEST = 0x10;
+export const HAS_HARDLINK = 0x20;
+export const IS_OPAQUE = 0x40;
+export const HAS_XATTRS = 0x80;
+/** In place of a type: the entry was taken out. */
+export const REMOVED = 0x0f;
+export const DIGEST_BYTES = 32;
+
+const FILE = TREE_TYPES.indexOf('file');
+const TYPE_CODES: ReadonlyMap<TreeEntry['type'], number> = new Map(TREE_TYPES.map((type, code) => [type, code]));
+const WHITEOUT: TreeEntry = { type: 'whiteout' };
+
+/** What few entries have. */
+export interface Extra {
+  readonly hardlink?: TreePath | undefined;
+  readonly target?: string | undefined;
+  readonly major?: number | undefined;
+  readonly minor?: number | undefined;
+  readonly xattrs?: ReadonlyMap<string, Uint8Array> | undefined;
+}
+
+/** Fields by row; all have room for as many rows as `kinds`. */
+export interface TreeColumns {
+  /** Type in the low four bits, and what else there is above. */
+  readonly kinds: Uint8Array;
+  readonly modes: Uint16Array;
+  readonly uids: Uint32Array;
+  readonly gids: Uint32Array;
+  readonly mtimes: Float64Array;
+  readonly nanoseconds: Uint32Array;
+  readonly sizes: Float64Array;
+  /** {@link DIGEST_BYTES} each. */
+  readonly digests: Buffer;
+  /** Where in `text` each path ends; a NUL is there, and the next path begins behind it. */
+  readonly ends: Uint32Array;
+  /** Paths in the file system's bytes. */
+  readonly text: Buffer;
+}
+
+/** Paths that are decoded at once when one goes through them. */
+const PATHS_AT_ONCE = 256;
+const FIRST_ROWS = 16;
+const FIRST_TEXT = 512;
+let needle = Buffer.allocUnsafeSlow(1024);
+
+/**
+ * Keeps what it is given in the order in which it came, as a map does; {@link TreeTable.finish} puts it in tree order.
+ * Looking something up is quickest in that order, too.
+ */
+export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
+  #columns: TreeColumns;
+  /** With those that were taken out. */
+  #rows: number;
+  #removed = 0;
+  readonly #extras: Map<number, Extra>;
+  /** A number for each row that its owner gives a meaning; not stored. */
+  #marks = new Uint32Array(0);
+  /** Only while rows are out of order. */
+  #index: Map<TreePath, number> | undefined;
+  /** Where the last one was found. */
+  #last = 0;
+  /** What was last asked for, is not there and comes after all there is. */
+  #next: TreePath | undefined;
+
+  /** @param columns In tree order; never written to. */
+  constructor(columns?: TreeColumns, rows = 0, extras = new Map<number, Extra>()) {
+    this.#columns = columns ?? emptyColumns(FIRST_ROWS, FIRST_TEXT);
+    this.#rows = rows;
+    this.#extras = extras;
+  }
+
+  /** The tree itself where it is a table. */
+  static of(tree: Tree): TreeTable {
+    if (tree instanceof TreeTable) return tree;
+    const table = new TreeTable();
+    for (const [path, entry] of tree) table.set(path, entry);
+    return table;
+  }
+
+  get size(): number {
+    return this.#rows - this.#removed;
+  }
+
+  has(path: TreePath): boolean {
+    return this.#find(path) >= 0;
+  }
+
+  get(path: TreePath): TreeEntry | undefined {
+    const row = this.#find(path);
+    return row < 0 ? undefined : this.#entry(row);
+  }
+
+  /** What was given with the entry; 0 = nothing. */
+  mark(path: TreePath): number {
+    const row = this.#find(path);
+    return row < 0 ? 0 : (this.#marks[row] ?? 0);
+  }
+
+  set(path: TreePath, entry: TreeEntry, mark = 0): void {
+    let row = this.#locate(path);
+    if (row < 0) row = this.#append(path);
+    else if (this.#isRemoved(row)) this.#removed--;
+    this.#write(row, entry);
+    if (mark !== 0 || row < this.#marks.length) this.#setMark(row, mark);
+  }
+
+  delete(path: TreePath): void {
+    const row = this.#find(path);
+    if (row < 0) return;
+    this.#columns.kinds[row] = REMOVED;
+    this.#extras.delete(row);
+    this.#removed++;
+  }
+
+  /** @returns The same in tree order and without gaps: the table itself where it is so already. */
+  finish(): TreeTable {
+    if (this.#index === undefined && this.#removed === 0) return this;
+    const rows: (readonly [TreePath, number])[] = [];
+    for (const [row, path] of this.#paths()) rows.push([path, row]);
+    if (this.#index !== undefined) rows.sort((a, b) => compareTreePaths(a[0], b[0]));
+    const table = new TreeTable(emptyColumns(rows.length, this.#textEnd(this.#rows)));
+    for (const [path, row] of rows) table.set(path, this.#entry(row), this.#marks[row] ?? 0);
+    return table;
+  }
+
+  /** Of {@link TreeTable.finish}: all there is, for writing. */
+  columns(): { readonly columns: TreeColumns; readonly rows: number; readonly extras: ReadonlyMap<number, Extra> } {
+    return { columns: this.#columns, rows: this.#rows, extras: this.#extras };
+  }
+
+  /** The row of a path in a finished table; -1 = none. */
+  rowOf(path: TreePath): number {
+    return this.#find(path);
+  }
+
+  *entries(): Generator<[TreePath, TreeEntry], undefined, unknown> {
+    for (const [row, path] of this.#paths()) yield [path, this.#entry(row)];
+    return undefined;
+  }
+
+  [Symbol.iterator](): Generator<[TreePath, TreeEntry], undefined, unknown> {
+    return this.entries();
+  }
+
+  *keys(): Generator<TreePath, undefined, unknown> {
+    for (const [, path] of this.#paths()) yield path;
+    return undefined;
+  }
+
+  *values(): Generator<TreeEntry, undefined, unknown> {
+    for (let row = 0; row < this.#rows; row++) if (!this.#isRemoved(row)) yield this.#entry(row);
+    return undefined;
+  }
+
+  forEach(each: (entry: TreeEntry, path: TreePath, tree: ReadonlyMap<TreePath, TreeEntry>) => void): void {
+    for (const [path, entry] of this) each(entry, path, this);
+  }
+
+  *#paths(): Generator<readonly [number, TreePath]> {
+    for (let from = 0; from < this.#rows; from += PATHS_AT_ONCE) {
+      const to = Math.min(from + PATHS_AT_ONCE, this.#rows);
+      const { text, ends } = this.#columns;
+      const paths = decodePath(text.subarray(this.#textEnd(from), ends[to - 1])).split('\0');
+      for (let row = from; row < to; row++) if (!this.#isRemoved(row)) yield [row, paths[row - from] ?? ''];
+    }
+  }
+
+  #isRemoved(row: number): boolean {
+    return this.#columns.kinds[row] === REMOVED;
+  }
+
+  /** Of the rows before `row`, with the NUL. */
+  #textEnd(row: number): number {
+    return row === 0 ? 0 : (this.#columns.ends[row - 1] ?? 0) + 1;
+  }
+
+  #find(path: TreePath): number {
+    const row = this.#locate(path);
+    return row >= 0 && this.#isRemoved(row) ? -1 : row;
+  }
+
+  /** The row that has or had the path, or -1. */
+  #locate(path: TreePath): number {
+    if (path === this.#next) return -1;
+    if (this.#index !== undefined) return this.#index.get(path) ?? -1;
+    if (this.#rows === 0) return -1;
+    const length = writeNeedle(path);
+    const last = this.#compare(length, this.#rows - 1);
+    if (last > 0) {
+      this.#next = path;
+      return -1;
+    }
+    if (last === 0) return this.#rows - 1;
+    // Who asks for many asks in order.
+    for (let row = this.#last; row < Math.min(this.#last + 2, this.#rows); row++) {
+      if (this.#compare(length, row) === 0) return (this.#last = row);
+    }
+    let low = 0;
+    let high = this.#rows - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const order = this.#compare(length, middle);
+      if (order === 0) return (this.#last = middle);
+      if (order < 0) high = middle;
+      else low = middle + 1;
+    }
+    return -1;
+  }
+
+  /** How the first bytes of the needle compare to the path of a row. */
+  #compare(length: number, row: number): number {
+    const { text, ends } = this.#columns;
+    return compareTreeBytes(needle, 0, length, text, this.#textEnd(row), ends[row] ?? 0);
+  }
+
+  #append(path: TreePath): number {
+    const row = this.#rows;
+    const start = this.#textEnd(row);
+    // A UTF-16 unit takes three bytes at most.
+    this.#reserve(row + 1, start + path.length * 3 + 1);
+    const { text, ends } = this.#columns;
+    const end = start + writePath(text, start, path);
+    text[end] = 0;
+    ends[row] = end;
+    if (this.#index !== undefined) this.#index.set(path, row);
+    else if (
+      row > 0 &&
+      path !== this.#next &&
+      compareTreeBytes(text, this.#textEnd(row - 1), ends[row - 1] ?? 0, text, start, end) > 0
+    ) {
+      this.#index = new Map(Array.from(this.#allPaths(row), (known, at) => [known, at]));
+      this.#index.set(path, row);
+    }
+    this.#next = undefined;
+    this.#rows++;
+    return row;
+  }
+
+  /** Those that were taken out, too. */
+  #allPaths(rows: number): readonly TreePath[] {
+    const { text, ends } = this.#columns;
+    return decodePath(text.subarray(0, ends[rows - 1])).split('\0');
+  }
+
+  #reserve(rows: number, text: number): void {
+    const old = this.#columns;
+    const isShort = old.text.length < text;
+    if (old.kinds.length >= rows && !isShort) return;
+    const more = emptyColumns(
+      old.kinds.length >= rows ? old.kinds.length : Math.ceil(rows * 1.5),
+      isShort ? Math.ceil(text * 1.5) : old.text.length,
+    );
+    more.kinds.set(old.kinds.subarray(0, this.#rows));
+    more.modes.set(old.modes.subarray(0, this.#rows));
+    more.uids.set(old.uids.subarray(0, this.#rows));
+    more.gids.set(old.gids.subarray(0, this.#rows));
+    more.mtimes.set(old.mtimes.subarray(0, this.#rows));
+    more.nanoseconds.set(old.nanoseconds.subarray(0, this.#rows));
+    more.sizes.set(old.sizes.subarray(0, this.#rows));
+    more.digests.set(old.digests.subarray(0, this.#rows * DIGEST_BYTES));
+    more.ends.set(old.ends.subarray(0, this.#rows));
+    more.text.set(old.text.subarray(0, this.#textEnd(this.#rows)));
+    this.#columns = more;
+  }
+
+  #setMark(row: number, mark: number): void {
+    if (row >= this.#marks.length) {
+      const more = new Uint32Array(this.#columns.kinds.length);
+      more.set(this.#marks);
+      this.#marks = more;
+    }
+    this.#marks[row] = mark;
+  }
+
+  #write(row: number, entry: TreeEntry): void {
+    const { kinds, modes, uids, gids, mtimes, nanoseconds, sizes, digests } = this.#columns;
+    let kind = TYPE_CODES.get(entry.type) ?? 0;
+    let extra: Extra | undefined;
+    sizes[row] = 0;
+    if (entry.type !== 'whiteout') {
+      modes[row] = entry.mode;
+      uids[row] = entry.uid;
+      gids[row] = entry.gid;
+      mtimes[row] = entry.mtime;
+      nanoseconds[row] = entry.mtimeNsec;
+      if (entry.xattrs !== undefined && entry.xattrs.size > 0) {
+        kind |= HAS_XATTRS;
+        extra = { xattrs: entry.xattrs };
+      }
+    }
+    switch (entry.type) {
+      case 'file':
+        sizes[row] = entry.size;
+        if (entry.digest !== undefined) {
+          kind |= HAS_DIGEST;
+          digests.write(entry.digest.slice(7), row * DIGEST_BYTES, DIGEST_BYTES, 'hex');
+        }
+        if (entry.hardlink !== undefined) {
+          kind |= HAS_HARDLINK;
+          extra = { ...extra, hardlink: entry.hardlink };
+        }
+        break;
+      case 'directory':
+        if (entry.opaque === true) kind |= IS_OPAQUE;
+        break;
+      case 'symlink':
+        extra = { ...extra, target: entry.target };
+        break;
+      case 'char-device':
+      case 'block-device':
+        extra = { ...extra, major: entry.major, minor: entry.minor };
+        break;
+      case 'fifo':
+      case 'socket':
+      case 'whiteout':
+        break;
+    }
+    kinds[row] = kind;
+    if (extra !== undefined) this.#extras.set(row, extra);
+    else if (this.#extras.size > 0) this.#extras.delete(row);
+  }
+
+  #entry(row: number): TreeEntry {
+    const { kinds, modes, uids, gids, mtimes, nanoseconds, sizes, digests } = this.#columns;
+    const kind = kinds[row] ?? 0;
+    const mode = modes[row] ?? 0;
+    const uid = uids[row] ?? 0;
+    const gid = gids[row] ?? 0;
+    const mtime = mtimes[row] ?? 0;
+    const mtimeNsec = nanoseconds[row] ?? 0;
+    if ((kind & TYPE_MASK) === FILE) {
+      const digest: Digest | undefined =
+        (kind & HAS_DIGEST) === 0
+          ? undefined
+          : `sha256:${digests.toString('hex', row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES)}`;
+      const { hardlink, xattrs } = (kind & (HAS_HARDLINK | HAS_XATTRS)) === 0 ? NOTHING : this.#extra(row);
+      return { type: 'file', mode, uid, gid, mtime, mtimeNsec, xattrs, size: sizes[row] ?? 0, digest, hardlink };
+    }
+    const type = TREE_TYPES[kind & TYPE_MASK] ?? 'whiteout';
+    const { target = '', major = 0, minor = 0, xattrs } = this.#extra(row);
+    const meta = { mode, uid, gid, mtime, mtimeNsec, xattrs };
+    switch (type) {
+      case 'directory':
+        return { type, ...meta, opaque: (kind & IS_OPAQUE) === 0 ? undefined : true };
+      case 'symlink':
+        return { type, ...meta, target };
+      case 'char-device':
+      case 'block-device':
+        return { type, ...meta, major, minor };
+      case 'fifo':
+      case 'socket':
+        return { type, ...meta };
+      case 'file':
+      case 'whiteout':
+        return WHITEOUT;
+    }
+  }
+
+  #extra(row: number): Extra {
+    return this.#extras.get(row) ?? NOTHING;
+  }
+}
+
+const NOTHING: Extra = {};
+
+function emptyColumns(rows: number, text: number): TreeColumns {
+  return {
+    kinds: new Uint8Array(rows),
+    modes: new Uint16Array(rows),
+    uids: new Uint32Array(rows),
+    gids: new Uint32Array(rows),
+    mtimes: new Float64Array(rows),
+    nanoseconds: new Uint32Array(rows),
+    sizes: new Float64Array(rows),
+    digests: Buffer.from(new ArrayBuffer(rows * DIGEST_BYTES)),
+    ends: new Uint32Array(rows),
+    text: Buffer.from(new ArrayBuffer(text)),
+  };
+}
+
+/** @returns Bytes written. */
+function writePath(into: Buffer, at: number, path: TreePath): number {
+  const encoded = encodePath(path);
+  if (typeof encoded === 'string') return into.write(encoded, at);
+  into.set(encoded, at);
+  return encoded.length;
+}
+
+function writeNeedle(path: TreePath): number {
+  if (path.length * 3 > needle.length) needle = Buffer.allocUnsafeSlow(path.length * 6);
+  return writePath(needle, 0, path);
+}

@@ -84,6 +84,16 @@ export type ContentLocation =
   | { readonly kind: 'context-file'; readonly path: string }
   | { readonly kind: 'bytes'; readonly data: Uint8Array };
 
+/** What is in a directory and below, in numbers. */
+export interface Survey {
+  /** Entries of a walk. */
+  readonly count: number;
+  /** First names of the files that have several of them. */
+  readonly linked: ReadonlySet<TreePath>;
+  /** Regular files whose entries do not say a digest. */
+  readonly unknown: readonly TreePath[];
+}
+
 /**
  * Read access to a file system that may be lazy: a build context on disk, one layer, or merged layers of which some are
  * not pulled yet. Never follows symbolic links: `lookup('a/b')` finds nothing when `a` is a link.
@@ -97,6 +107,8 @@ export interface FileTree {
    * more than once; entries are made as one goes, so that who keeps none needs no memory for them.
    */
   walk(path: TreePath): Promise<Iterable<readonly [TreePath, NodeEntry]>>;
+  /** Of what a walk would show, without making its entries; absent where that takes as long as the walk. */
+  survey?(path: TreePath): Promise<Survey>;
   /**
    * Content digests of regular files, in the order asked. Errors: `source-missing` when a path is not a regular file.
    */

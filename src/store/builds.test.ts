@@ -4,12 +4,18 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Digest } from '../contracts/index.ts';
-import { decodeContentList, encodeContentList } from './content-list.ts';
+import { ContentListWriter, decodeContentList } from './content-list.ts';
 import { openStore } from './open.ts';
 import { MIGRATIONS } from './schema.ts';
 import type { BuildRow, ContentListEntry, Store } from './types.ts';
 
 const content = (n: number): Digest => `sha256:${n.toString(16).padStart(64, '0')}`;
+
+function listOf(entries: readonly ContentListEntry[]): ContentListWriter {
+  const list = new ContentListWriter();
+  for (const entry of entries) list.add(entry);
+  return list;
+}
 
 describe('a content list', () => {
   const entries: readonly ContentListEntry[] = [
@@ -21,8 +27,8 @@ describe('a content list', () => {
   ];
 
   test('reads as it was written', () => {
-    expect(decodeContentList(encodeContentList(entries))).toEqual(entries);
-    expect(decodeContentList(encodeContentList([]))).toEqual([]);
+    expect(decodeContentList(listOf(entries).encode())).toEqual(entries);
+    expect(decodeContentList(listOf([]).encode())).toEqual([]);
   });
 
   test('is small: a few bytes for each of many like files', () => {
@@ -30,11 +36,11 @@ describe('a content list', () => {
       const path = `packages/some-package-${i % 100}/src/some-module-${i}.ts`;
       return { path, type: 'file', mode: 0o644, owner: '0:0', digest: i.toString(16).padStart(16, '0') };
     });
-    expect(encodeContentList(many).length).toBeLessThan(250_000);
+    expect(listOf(many).encode().length).toBeLessThan(250_000);
   });
 
   test('of another version is none', () => {
-    const bytes = Buffer.from(encodeContentList(entries));
+    const bytes = Buffer.from(listOf(entries).encode());
     bytes.writeUInt32LE(9, 4);
     expect(decodeContentList(bytes)).toBeUndefined();
     expect(decodeContentList(new Uint8Array(3))).toBeUndefined();
@@ -83,8 +89,8 @@ describe('build records', () => {
 
   test('are bounded: the oldest go, with graphs and lists that no other has', async () => {
     const graph = (id: string, contents: readonly Digest[]) => ({ id, data: Buffer.from(id), contents });
-    store.saveContentList(content(1), [{ path: 'old', type: 'directory' }]);
-    store.saveContentList(content(2), [{ path: 'shared', type: 'directory' }]);
+    store.saveContentList(content(1), listOf([{ path: 'old', type: 'directory' }]));
+    store.saveContentList(content(2), listOf([{ path: 'shared', type: 'directory' }]));
     store.saveBuild(row(1, { graph: 'g1' }), graph('g1', [content(1), content(2)]));
     store.saveBuild(row(2, { graph: 'g2' }), graph('g2', [content(2)]));
     store.saveBuild(row(3, { graph: 'g2' }));

@@ -1,5 +1,5 @@
 /** Records of builds, the graphs they had, and lists of what their steps read. */
-import { decodeContentList, encodeContentList } from './content-list.ts';
+import { decodeContentList } from './content-list.ts';
 import type { Database, Row } from './database.ts';
 import type { BuildRow, Store } from './types.ts';
 
@@ -11,8 +11,6 @@ const BUILDS_SLACK = 20;
 const LISTS_KEPT = 64 << 20;
 /** After a list of so many bytes the total is looked at. */
 const LARGE_LIST = 256 << 10;
-/** A list of more entries (some millions of bytes) is kept empty: it says that there was too much to list. */
-const ENTRIES_MAX = 500_000;
 /** A list may belong to a build that is still running, milliseconds. */
 const LIST_GRACE = 24 * 60 * 60 * 1000;
 
@@ -96,8 +94,8 @@ export function createBuilds(db: Database): BuildsPart {
     },
     hasContentList: (content) =>
       lists.has(content) || db.get('SELECT content FROM content_list WHERE content = ?', content) !== undefined,
-    saveContentList(content, entries) {
-      const data = encodeContentList(entries, ENTRIES_MAX);
+    saveContentList(content, list) {
+      const data = list.encode();
       lists.set(content, data);
       db.writeLater(SAVE_LIST, { content, created: Date.now(), size: data.length, data });
       if (data.length > LARGE_LIST) db.writeLater(PRUNE_LISTS, { bytes: LISTS_KEPT });

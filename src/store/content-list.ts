@@ -20,21 +20,26 @@ const DIGEST_BYTES = 8;
 
 type Facts = Omit<ContentListEntry, 'path' | 'digest'>;
 
-/** @param max A list of more entries is kept empty: it says that there was too much to list. */
-export function encodeContentList(entries: Iterable<ContentListEntry>, max = Infinity): Uint8Array {
-  const known = new Map<string, number>();
-  const facts: string[] = [];
-  const paths = new ByteColumn();
-  const indices = new ByteColumn();
-  const digests = new ByteColumn();
-  let count = 0;
-  let last: ContentListEntry | undefined;
-  let index = 0;
-  for (const entry of entries) {
-    if (++count > max) return encodeContentList([]);
+/** A list of more entries (some millions of bytes) is kept empty: it says that there was too much to list. */
+const ENTRIES_MAX = 500_000;
+
+/** Takes entries one by one, and keeps bytes. */
+export class ContentListWriter {
+  readonly #known = new Map<string, number>();
+  readonly #facts: string[] = [];
+  readonly #paths = new ByteColumn();
+  readonly #indices = new ByteColumn();
+  readonly #digests = new ByteColumn();
+  #count = 0;
+  #last: ContentListEntry | undefined;
+  #index = 0;
+
+  add(entry: ContentListEntry): void {
+    if (++this.#count > ENTRIES_MAX) return;
     const { digest, type, mode, owner, target, xattrs } = entry;
-    paths.path(entry.path);
-    digests.hex(digest);
+    this.#paths.path(entry.path);
+    this.#digests.hex(digest);
+    const last = this.#last;
     const isAsLast =
       last !== undefined &&
       last.type === type &&
@@ -42,22 +47,27 @@ export function encodeContentList(entries: Iterable<ContentListEntry>, max = Inf
       last.owner === owner &&
       last.target === target &&
       last.xattrs === xattrs;
-    last = entry;
+    this.#last = entry;
     if (!isAsLast) {
       // Links apart there are few: a key that is quickly made tells whether these are known.
       const name = `${type} ${mode ?? ''} ${owner ?? ''} ${xattrs ?? ''} ${target ?? ''}`;
-      const seen = known.get(name);
-      index = seen ?? facts.push(JSON.stringify({ type, mode, owner, target, xattrs } satisfies Facts)) - 1;
-      if (seen === undefined) known.set(name, index);
+      const known = this.#known.get(name);
+      this.#index =
+        known ?? this.#facts.push(JSON.stringify({ type, mode, owner, target, xattrs } satisfies Facts)) - 1;
+      if (known === undefined) this.#known.set(name, this.#index);
     }
-    indices.word(index);
+    this.#indices.word(this.#index);
   }
-  const factBytes = Buffer.from(`[${facts.join(',')}]`, 'utf8');
-  const pathBytes = paths.bytes();
-  const params = { [constants.ZSTD_c_compressionLevel]: 1 };
-  const packed = zstdCompressSync(Buffer.concat([factBytes, pathBytes, indices.bytes()]), { params });
-  const header = Uint32Array.of(MAGIC, VERSION, count, factBytes.length, pathBytes.length, packed.length);
-  return Buffer.concat([Buffer.from(header.buffer), packed, digests.bytes()]);
+
+  encode(): Uint8Array {
+    if (this.#count > ENTRIES_MAX) return new ContentListWriter().encode();
+    const facts = Buffer.from(`[${this.#facts.join(',')}]`, 'utf8');
+    const paths = this.#paths.bytes();
+    const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+    const packed = zstdCompressSync(Buffer.concat([facts, paths, this.#indices.bytes()]), { params });
+    const header = Uint32Array.of(MAGIC, VERSION, this.#count, facts.length, paths.length, packed.length);
+    return Buffer.concat([Buffer.from(header.buffer), packed, this.#digests.bytes()]);
+  }
 }
 
 /** Bytes that become more and more. */

@@ -11,6 +11,7 @@ export type { StoreLayout } from './layout.ts';
 export { openStore } from './open.ts';
 export type { StoreOptions } from './open.ts';
 export { decodeTree, encodeTree } from './tree-codec.ts';
+export { ContentListWriter } from './content-list.ts';
 export { compareTreePaths } from './tree-order.ts';
 export { TreeTable } from './tree-table.ts';
 export type * from './types.ts';

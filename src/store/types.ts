@@ -1,3 +1,4 @@
+import type { ContentListWriter } from './content-list.ts';
 import type { Digest, LayerBlob, LayerId, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
 
 /** What the store knows of a layer. */
@@ -254,7 +255,7 @@ export interface Store {
   readBuildGraph(id: string): Uint8Array | undefined;
   // what is behind content digests, to explain what changed; a lost one only costs the explanation
   hasContentList(content: Digest): boolean;
-  saveContentList(content: Digest, entries: Iterable<ContentListEntry>): void;
+  saveContentList(content: Digest, list: ContentListWriter): void;
   readContentList(content: Digest): readonly ContentListEntry[] | undefined;
 
   // images

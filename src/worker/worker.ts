@@ -1,6 +1,7 @@
 import { BuildError } from '../contracts/index.ts';
 import type { Digest, Layer, LayerId, Snapshot, WorkContext, Worker } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
+import { ContentListWriter } from '../store/index.ts';
 import type { LayerRow } from '../store/index.ts';
 import type { WorkerDeps } from './types.ts';
 import type { Contents } from './ops/contents.ts';
@@ -84,12 +85,17 @@ export function createWorker(deps: WorkerDeps): Worker {
     async contentKey(vertex, index, input, context) {
       const { contentKey } = await import('./ops/content-key.ts');
       return pointingTo(context, async () => {
-        const make = (): Promise<Digest | undefined> => contentKey(vertex, index, input, selections);
+        const list = deps.listsContent === true ? new ContentListWriter() : undefined;
+        let isListed = false;
+        const make = (): Promise<Digest | undefined> => {
+          isListed = true;
+          return contentKey(vertex, index, input, selections, list);
+        };
         const { knownContentKey } = await import('./ops/known-key.ts');
         const digest = await knownContentKey(vertex, index, input, store, make);
-        if (digest !== undefined && deps.listsContent === true && !store.hasContentList(digest)) {
-          const { contentList } = await import('./ops/content-list.ts');
-          store.saveContentList(digest, await contentList(vertex, index, input, selections));
+        if (digest !== undefined && list !== undefined && !store.hasContentList(digest)) {
+          if (!isListed) await make();
+          store.saveContentList(digest, list);
         }
         return digest;
       });

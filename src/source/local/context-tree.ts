@@ -33,6 +33,13 @@ interface Directory {
   readonly made: Map<number, NodeEntry>;
 }
 
+/** A {@link Survey} on its way. */
+interface Found {
+  count: number;
+  readonly linked: Set<TreePath>;
+  readonly unknown: TreePath[];
+}
+
 /** A name in a directory. */
 interface Place {
   readonly directory: Directory;
@@ -291,6 +298,24 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     }
   }
 
+  /** As a walk from there would find it, by numbers alone. */
+  function surveyFrom(path: TreePath, cache: StatCache, seen: Map<string, TreePath>, found: Found): void {
+    const directory = scan(path, cache);
+    const prefix = path === '' ? '' : `${path}/`;
+    found.count += directory.names.length;
+    for (const [i, name] of directory.names.entries()) {
+      const type = typeAt(directory, i);
+      if (type === 'directory') surveyFrom(prefix + name, cache, seen, found);
+      if (type !== 'file') continue;
+      if (!cache.hasDigest(recordAt(directory, i, cache))) found.unknown.push(prefix + name);
+      const link = linkAt(directory, i);
+      if (link === undefined) continue;
+      const first = seen.get(link);
+      if (first === undefined) seen.set(link, prefix + name);
+      else found.linked.add(first);
+    }
+  }
+
   function regularFile(path: TreePath, cache: StatCache): Place {
     const place = find(path, cache);
     if (place !== undefined && typeAt(place.directory, place.index) === 'file') return place;
@@ -332,6 +357,12 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
       const cache = await ready();
       if (!hasDirectory(path, cache)) return [];
       return { [Symbol.iterator]: () => walkFrom(path, cache, new Map(), enter) };
+    },
+    async survey(path) {
+      const cache = await ready();
+      const found: Found = { count: 0, linked: new Set(), unknown: [] };
+      if (hasDirectory(path, cache)) surveyFrom(path, cache, new Map(), found);
+      return found;
     },
     async digests(paths) {
       const cache = await ready();

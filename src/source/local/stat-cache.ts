@@ -76,7 +76,9 @@ export function createStatCache(bytes?: Uint8Array): StatCache {
   let u8 = loaded?.records ?? new Uint8Array(capacity * RECORD);
   let u32: Uint32Array = new Uint32Array(0);
   let f64: Float64Array = new Float64Array(0);
+  let buffer: Buffer = Buffer.alloc(0);
   function setViews(): void {
+    buffer = Buffer.from(u8.buffer, u8.byteOffset, u8.byteLength);
     u32 = new Uint32Array(u8.buffer, u8.byteOffset, u8.byteLength / 4);
     f64 = new Float64Array(u8.buffer, u8.byteOffset, u8.byteLength / 8);
   }
@@ -178,7 +180,7 @@ export function createStatCache(bytes?: Uint8Array): StatCache {
     digest(record) {
       if ((flagsOf(record) & HASHED) === 0) return undefined;
       const at = record * RECORD + DIGEST;
-      return `sha256:${Buffer.from(u8.buffer, u8.byteOffset + at, 32).toString('hex')}`;
+      return `sha256:${buffer.toString('hex', at, at + 32)}`;
     },
     setDigest(record, digest, asOf) {
       u8.set(digest, record * RECORD + DIGEST);
@@ -189,12 +191,13 @@ export function createStatCache(bytes?: Uint8Array): StatCache {
     encode() {
       const out = new Uint8Array(HEADER + count * RECORD);
       let kept = 0;
-      for (let record = 0; record < count; record++) {
-        const flags = flagsOf(record);
-        const age = generation - (u32[record * U32 + GENERATION] ?? 0);
-        if ((flags & (HASHED | PLAIN)) === 0 || (flags & VOLATILE) !== 0 || age > GENERATIONS_KEPT || age < 0) continue;
-        out.set(u8.subarray(record * RECORD, (record + 1) * RECORD), HEADER + kept * RECORD);
-        kept++;
+      // Mostly all is kept: what lies together is copied together.
+      let from = 0;
+      for (let record = 0; record <= count; record++) {
+        if (record < count && isKept(record)) continue;
+        out.set(u8.subarray(from * RECORD, record * RECORD), HEADER + kept * RECORD);
+        kept += record - from;
+        from = record + 1;
       }
       const header = new Uint32Array(out.buffer, 0, HEADER / 4);
       const records = out.subarray(HEADER, HEADER + kept * RECORD);
@@ -202,6 +205,12 @@ export function createStatCache(bytes?: Uint8Array): StatCache {
       return out.subarray(0, HEADER + kept * RECORD);
     },
   };
+
+  function isKept(record: number): boolean {
+    const flags = flagsOf(record);
+    const age = generation - (u32[record * U32 + GENERATION] ?? 0);
+    return (flags & (HASHED | PLAIN)) !== 0 && (flags & VOLATILE) === 0 && age <= GENERATIONS_KEPT && age >= 0;
+  }
 
   function write(record: number, stats: Float64Array, from: number, inoLow: number, inoHigh: number): void {
     const d = record * F64;

@@ -5,6 +5,8 @@
 import { BuildError } from '../../contracts/index.ts';
 import type { Digest, FileTree, NodeEntry, Snapshot, TreePath } from '../../contracts/index.ts';
 import type { CopyAction, FileAction, Mount, Vertex } from '../../llb/index.ts';
+import type { ContentListWriter } from '../../store/index.ts';
+import { listEntry, listedDigest } from './content-list.ts';
 import { KeyWriter } from './key-writer.ts';
 import type { CopySource } from './missing.ts';
 import { modeChangeOf } from './mode.ts';
@@ -17,18 +19,20 @@ import type { Selections } from './selections.ts';
 
 export const KEY_VERSION = 'slipway-content-1';
 
-/** As `Worker.contentKey`. */
+/** As `Worker.contentKey`. @param list Takes what is behind the key. */
 export async function contentKey(
   vertex: Vertex,
   index: number,
   input: Snapshot,
   selections: Selections,
+  list?: ContentListWriter,
 ): Promise<Digest | undefined> {
+  const writer: Writers = { key: new KeyWriter(KEY_VERSION), list };
   switch (vertex.op.kind) {
     case 'file':
-      return fileKey(vertex, vertex.op.actions, index, input, selections);
+      return fileKey(writer, vertex, vertex.op.actions, index, input, selections);
     case 'exec':
-      return execKey(vertex, vertex.op.mounts, index, input);
+      return execKey(writer, vertex, vertex.op.mounts, index, input);
     case 'source':
     case 'merge':
     case 'diff':
@@ -37,7 +41,13 @@ export async function contentKey(
   }
 }
 
+interface Writers {
+  readonly key: KeyWriter;
+  readonly list: ContentListWriter | undefined;
+}
+
 async function fileKey(
+  writers: Writers,
   vertex: Vertex,
   actions: readonly FileAction[],
   index: number,
@@ -46,20 +56,20 @@ async function fileKey(
 ): Promise<Digest | undefined> {
   // What is written to counts as a whole: it is part of the result.
   if (actions.some((action) => action.input === index)) return undefined;
-  const writer = new KeyWriter(KEY_VERSION);
+  const { key } = writers;
   for (const [at, { secondaryInput, action }] of actions.entries()) {
     if (action.kind === 'copy' && secondaryInput === index) {
       const source = { tree: input.files, snapshot: input, vertex: vertex.inputs[index]?.vertex };
       const selection = await selections.select(vertex, at, source, action);
-      writer.text('copy');
-      writer.number(at);
-      await writeSelection(writer, selection, action);
+      key.text('copy');
+      key.number(at);
+      await writeSelection(writers, selection, action);
     }
     if (action.kind === 'rm') continue;
-    if (readsNames(action.owner?.user, index)) await writeContent(writer, input.files, PASSWD);
-    if (readsNames(action.owner?.group, index)) await writeContent(writer, input.files, GROUP);
+    if (readsNames(action.owner?.user, index)) await writeContent(writers, input.files, PASSWD);
+    if (readsNames(action.owner?.group, index)) await writeContent(writers, input.files, GROUP);
   }
-  return writer.digest();
+  return key.digest();
 }
 
 export function readsNames(
@@ -70,15 +80,16 @@ export function readsNames(
 }
 
 /** A file that is read whole, wherever its links lead. */
-async function writeContent(writer: KeyWriter, tree: FileTree, path: string): Promise<void> {
+async function writeContent({ key, list }: Writers, tree: FileTree, path: string): Promise<void> {
   const found = await resolvePath(tree, path);
-  writer.text(path);
+  key.text(path);
   if (found.entry?.type !== 'file') {
-    writer.text('absent');
+    key.text('absent');
     return;
   }
   const [digest] = await tree.digests([found.path]);
-  writer.text(digest ?? 'absent');
+  key.text(digest ?? 'absent');
+  list?.add({ path: found.path, type: 'file', digest: listedDigest(digest) });
 }
 
 /** What a copy makes of each entry is hashed, not what the entry is: what `--chown` and `--chmod` replace does not count. */
@@ -90,14 +101,14 @@ export interface Facts {
   readonly modeFixed: boolean;
 }
 
-async function writeSelection(writer: KeyWriter, selection: Selection, action: CopyAction): Promise<void> {
+async function writeSelection(writers: Writers, selection: Selection, action: CopyAction): Promise<void> {
   const digests = await selection.digests();
   const facts = copyFacts(action);
-  writer.number(selection.sources.length);
-  for (const source of selection.sources) writeSource(writer, source, action.dirCopyContents, facts, digests);
+  writers.key.number(selection.sources.length);
+  for (const source of selection.sources) writeSource(writers, source, action.dirCopyContents, facts, digests);
 }
 
-export function copyFacts(action: CopyAction): Facts {
+function copyFacts(action: CopyAction): Facts {
   const mode = modeChangeOf(action);
   return {
     owner: action.owner === undefined,
@@ -107,21 +118,21 @@ export function copyFacts(action: CopyAction): Facts {
 }
 
 function writeSource(
-  writer: KeyWriter,
+  writers: Writers,
   { named, top, rows, count, linked }: SelectedSource,
   contentsOnly: boolean,
   facts: Facts,
   digests: ReadonlyMap<TreePath, Digest>,
 ): void {
   const links: Links = { first: new Map<TreePath, string>(), groups: linked };
-  if (top.entry.type === 'directory' && contentsOnly) writer.text('contents');
+  if (top.entry.type === 'directory' && contentsOnly) writers.key.text('contents');
   else {
-    writer.text('named');
-    writer.text(baseName(named));
-    writeRow(writer, top, facts, digests, links);
+    writers.key.text('named');
+    writers.key.text(baseName(named));
+    writeRow(writers, top, facts, digests, links);
   }
-  writer.number(count);
-  for (const row of rows) writeRow(writer, row, facts, digests, links);
+  writers.key.number(count);
+  for (const row of rows) writeRow(writers, row, facts, digests, links);
 }
 
 /** Files with several names: the groups, and the name under which each was first written. */
@@ -131,13 +142,14 @@ interface Links {
 }
 
 function writeRow(
-  writer: KeyWriter,
+  { key: writer, list }: Writers,
   row: SelectedRow,
   facts: Facts,
   digests: ReadonlyMap<TreePath, Digest>,
   links: Links,
 ): void {
   const { name, path, entry } = row;
+  list?.add(listEntry(row, facts, digests));
   writer.text(name);
   writer.text(row.held ? 'held' : entry.type);
   writeMeta(writer, entry, factsOfRow(row, facts));
@@ -191,13 +203,14 @@ function writeMeta(writer: KeyWriter, entry: NodeEntry, facts: Facts): void {
   }
 }
 
-export const ALL_FACTS: Facts = { owner: true, mode: undefined, modeFixed: false };
+const ALL_FACTS: Facts = { owner: true, mode: undefined, modeFixed: false };
 
 /**
  * Mounts of an input: undefined when one of them may be changed into an output, as the root is; else the content below
  * the selectors (solver/llbsolver/ops/exec.go; `MountContentCache`).
  */
 async function execKey(
+  writers: Writers,
   vertex: Vertex,
   all: readonly Mount[],
   index: number,
@@ -206,17 +219,17 @@ async function execKey(
   const mounts = contentMounts(all, index);
   if (mounts === undefined) return undefined;
   const source = { tree: input.files, snapshot: input, vertex: vertex.inputs[index]?.vertex };
-  const writer = new KeyWriter(KEY_VERSION);
+  const { key } = writers;
   for (const [at, mount] of all.entries()) {
     if (!mounts.includes(mount)) continue;
-    writer.text('mount');
-    writer.number(at);
+    key.text('mount');
+    key.number(at);
     const { rows, count, linked, digests } = await selectMounted(source, mount.selector ?? '/');
     const links: Links = { first: new Map<TreePath, string>(), groups: linked };
-    writer.number(count);
-    for (const row of rows) writeRow(writer, row, ALL_FACTS, digests, links);
+    key.number(count);
+    for (const row of rows) writeRow(writers, row, ALL_FACTS, digests, links);
   }
-  return writer.digest();
+  return key.digest();
 }
 
 /** The mounts of an input that counts by content; undefined when it counts as a whole. */
@@ -247,7 +260,7 @@ function cachesContent(mount: Mount): boolean {
 }
 
 /** Everything below the selector, named from there: where in the input it lies does not matter to the step. */
-export async function selectMounted(source: CopySource, selector: string): Promise<Whole> {
+async function selectMounted(source: CopySource, selector: string): Promise<Whole> {
   const { path, entry } = await resolvePath(source.tree, selector);
   if (entry !== undefined) return selectWhole(source.tree, path, entry);
   const { sourceMissing } = await import('./missing.ts');

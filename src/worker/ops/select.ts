@@ -2,7 +2,7 @@
  * What a copy reads: its sources found in the input's tree, wildcards expanded, patterns applied, nothing written yet.
  * Keys are made from it and layers too, so that both see the same files (tonistiigi/fsutil copy.go).
  */
-import type { Digest, FileEntry, FileTree, NodeEntry, TreePath } from '../../contracts/index.ts';
+import type { Digest, FileEntry, FileTree, NodeEntry, Survey, TreePath } from '../../contracts/index.ts';
 import type { CopyAction } from '../../llb/index.ts';
 import { compilePatterns } from '../../pattern/index.ts';
 import type { PatternMatcher } from '../../pattern/index.ts';
@@ -60,19 +60,21 @@ export async function selectSources(source: CopySource, action: CopyAction): Pro
   }
   const filter = patternFilter(action);
   const sources: SelectedSource[] = [];
-  const unknown: TreePath[] = [];
+  const unknowns: (readonly TreePath[])[] = [];
   for (const path of named) {
     const found = await resolvePath(tree, path, action.followSymlink);
     if (found.entry === undefined) throw await missing(path, found.path);
     const top: SelectedRow = { name: '', path: found.path, entry: found.entry, held: false };
     const rows = found.entry.type === 'directory' ? await rowsBelow(tree, found.path, filter) : [];
-    sources.push({ named: path, top, rows, ...survey(top, rows, unknown) });
+    const survey = await surveyOf(tree, top, rows, filter);
+    unknowns.push(survey.unknown);
+    sources.push({ named: path, top, rows, count: survey.count, linked: survey.linked });
   }
   for (const path of action.requiredPaths.map(cleanPath)) {
     if (!sources.some((selected) => takes(selected, path))) throw await missing(path, treePath(path));
   }
   let digests: Promise<ReadonlyMap<TreePath, Digest>> | undefined;
-  return { tree, sources, digests: async () => (digests ??= digestsOf(tree, unknown)) };
+  return { tree, sources, digests: async () => (digests ??= digestsOf(tree, unknowns.flat())) };
 }
 
 /** All that there is at a path and below it. */
@@ -84,8 +86,7 @@ export interface Whole extends Pick<SelectedSource, 'rows' | 'count' | 'linked'>
 export async function selectWhole(tree: FileTree, path: TreePath, entry: NodeEntry): Promise<Whole> {
   const top: SelectedRow = { name: '', path, entry, held: false };
   const below = entry.type === 'directory' ? await rowsBelow(tree, path) : [];
-  const unknown: TreePath[] = [];
-  const { count, linked } = survey(top, below, unknown);
+  const { count, linked, unknown } = await surveyOf(tree, top, below);
   const rows = {
     *[Symbol.iterator]() {
       yield top;
@@ -95,25 +96,35 @@ export async function selectWhole(tree: FileTree, path: TreePath, entry: NodeEnt
   return { rows, count: count + 1, linked, digests: await digestsOf(tree, unknown) };
 }
 
-/** What must be known of all rows before the first is used. @param unknown Takes the files of unknown digest. */
-function survey(
+/** What must be known of all rows before the first is used; the top itself is not counted. */
+async function surveyOf(
+  tree: FileTree,
   top: SelectedRow,
   rows: Iterable<SelectedRow>,
-  unknown: TreePath[],
-): Pick<SelectedSource, 'count' | 'linked'> {
+  filter?: Filter,
+): Promise<Survey> {
+  const { entry, path } = top;
+  const isAll = entry.type === 'directory' && filter === undefined;
+  const { count, linked, unknown } = (isAll ? await tree.survey?.(path) : undefined) ?? surveyRows(rows);
+  if (entry.type !== 'file') return { count, linked, unknown };
+  return {
+    count,
+    linked: entry.hardlink === undefined ? linked : new Set([...linked, entry.hardlink]),
+    unknown: entry.digest === undefined ? [path, ...unknown] : unknown,
+  };
+}
+
+function surveyRows(rows: Iterable<SelectedRow>): Survey {
   const linked = new Set<TreePath>();
-  const look = ({ path, entry }: SelectedRow): void => {
-    if (entry.type !== 'file') return;
+  const unknown: TreePath[] = [];
+  let count = 0;
+  for (const { path, entry } of rows) {
+    count++;
+    if (entry.type !== 'file') continue;
     if (entry.digest === undefined) unknown.push(path);
     if (entry.hardlink !== undefined) linked.add(entry.hardlink);
-  };
-  look(top);
-  let count = 0;
-  for (const row of rows) {
-    look(row);
-    count++;
   }
-  return { count, linked };
+  return { count, linked, unknown };
 }
 
 /** Whether the patterns let `path` through; that it is there is not enough (`--parents ./` takes nothing). */

@@ -62,7 +62,7 @@ export function createBlobs(
     async putBlob(data) {
       const digest = digestOf(data);
       if (!hasBlob(digest)) {
-        writeWhole(data, layout.tempPath('.blob'), layout.blobPath(digest));
+        writeWhole([data], layout.tempPath('.blob'), layout.blobPath(digest));
         recordBlob(digest, data.length);
       }
       return { digest, size: data.length };

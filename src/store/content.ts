@@ -85,9 +85,14 @@ export function createWriter(
 }
 
 /** A whole file from bytes at hand, complete or not there; whatever was at `path` is replaced. */
-export function writeWhole(data: Uint8Array, tempPath: string, path: string): void {
+export function writeWhole(parts: readonly Uint8Array[], tempPath: string, path: string): void {
   try {
-    writeFileSync(tempPath, data, { mode: 0o600, flag: 'wx' });
+    const fd = openSync(tempPath, 'wx', 0o600);
+    try {
+      for (const part of parts) writeFileSync(fd, part);
+    } finally {
+      closeSync(fd);
+    }
     moveIntoPlace(tempPath, path);
   } catch (error) {
     removeQuietly(tempPath);

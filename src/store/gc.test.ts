@@ -274,7 +274,7 @@ test('what takes room, by kind and by form', async () => {
     const blob = await addBlob(store, layer, 'x');
     await addImage(store, 'app', [{ blob, diffId: digest('diff x') }]);
     addRecord(store, 'r', [layer]);
-    await store.writeStatCache('/some/context', Buffer.alloc(9000));
+    await store.writeStatCache('/some/context', [Buffer.alloc(9000)]);
   });
   const usage = await within(async (store) => await store.usage());
   expect(usage.types).toMatchObject({

@@ -9,7 +9,7 @@ import type { Database, Row } from './database.ts';
 import type { Holds } from './holds.ts';
 import type { StoreLayout } from './layout.ts';
 import type { Settlement } from './settle.ts';
-import { decodeTree, encodeTree } from './tree-codec.ts';
+import { decodeTree, treeParts } from './tree-codec.ts';
 import type { LayerRow, Store } from './types.ts';
 import { directoryMatchesTree } from './verify-layer.ts';
 
@@ -207,7 +207,7 @@ function readTreeFile(layout: StoreLayout, id: LayerId): Uint8Array {
 }
 
 function writeTreeFile(layout: StoreLayout, id: LayerId, tree: Tree): void {
-  writeWhole(encodeTree(tree), layout.tempPath('.tree'), layout.treePath(id));
+  writeWhole(treeParts(tree), layout.tempPath('.tree'), layout.treePath(id));
 }
 
 /** Removes what a loss of power has damaged; true when the directory is good. */

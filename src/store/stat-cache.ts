@@ -29,13 +29,15 @@ export function createStatCaches(
       contexts.idOf(contextRoot);
       return data;
     },
-    async writeStatCache(contextRoot, data) {
+    async writeStatCache(contextRoot, parts) {
       // Directories of ours that a build takes its context from do not come back.
       if (contextRoot.startsWith(`${layout.temp}/`)) return;
       contexts.idOf(contextRoot);
       const checksum = Buffer.alloc(CHECKSUM);
-      checksum.writeUInt32LE(crc32(data));
-      writeWhole(Buffer.concat([checksum, data]), layout.tempPath('.statcache'), layout.statCachePath(contextRoot));
+      let sum = 0;
+      for (const part of parts) sum = crc32(part, sum);
+      checksum.writeUInt32LE(sum);
+      writeWhole([checksum, ...parts], layout.tempPath('.statcache'), layout.statCachePath(contextRoot));
     },
   };
 }

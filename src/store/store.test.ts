@@ -360,9 +360,9 @@ test('facts', async () => {
 
 test('stat caches, and damaged ones that never were', async () => {
   expect(await store.readStatCache('/ctx')).toBeUndefined();
-  await store.writeStatCache('/ctx', Buffer.from('one'));
-  await store.writeStatCache('/ctx', Buffer.from('two'));
-  await store.writeStatCache('/other', Buffer.alloc(0));
+  await store.writeStatCache('/ctx', [Buffer.from('one')]);
+  await store.writeStatCache('/ctx', [Buffer.from('two')]);
+  await store.writeStatCache('/other', [Buffer.alloc(0)]);
   await reopen();
   expect(Buffer.from((await store.readStatCache('/ctx')) ?? []).toString()).toBe('two');
   expect(await store.readStatCache('/other')).toHaveLength(0);

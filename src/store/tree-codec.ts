@@ -40,6 +40,11 @@ const DEVICES = [TREE_TYPES.indexOf('char-device'), TREE_TYPES.indexOf('block-de
  * when it is no tree: out of order, a path that is not clean, a hard link to nothing, an impossible mode or time.
  */
 export function encodeTree(tree: Tree): Uint8Array {
+  return Buffer.concat(treeParts(tree));
+}
+
+/** {@link encodeTree} without a copy: what is to be one after the other. */
+export function treeParts(tree: Tree): readonly Uint8Array[] {
   const table = TreeTable.of(tree);
   const { columns, rows, extras } = table.columns();
   const { text, ends } = columns;
@@ -62,7 +67,7 @@ export function encodeTree(tree: Tree): Uint8Array {
     }
     if (extra.xattrs !== undefined) encodeXattrs(extra.xattrs, xattrs);
   }
-  const parts: Uint8Array[] = [
+  const columnParts: Uint8Array[] = [
     bytesOf(columns.mtimes, rows),
     bytesOf(columns.sizes, rows),
     bytesOf(columns.uids, rows),
@@ -83,9 +88,11 @@ export function encodeTree(tree: Tree): Uint8Array {
   [MAGIC, TREE_VERSION, 0, rows, ...rest.map((part) => part.length)].forEach((word, i) =>
     header.writeUInt32LE(word, i * 4),
   );
-  const encoded = Buffer.concat([header, ...parts, ...rest]);
-  encoded.writeUInt32LE(crc32(encoded.subarray(12)), 8);
-  return encoded;
+  const parts = [...columnParts, ...rest];
+  let sum = crc32(header.subarray(12));
+  for (const part of parts) sum = crc32(part, sum);
+  header.writeUInt32LE(sum, 8);
+  return [header, ...parts];
 }
 
 function linkedRow(table: TreeTable, first: TreePath): number {

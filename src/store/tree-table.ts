@@ -61,6 +61,8 @@ const PATHS_AT_ONCE = 256;
 const FIRST_ROWS = 16;
 const FIRST_TEXT = 512;
 let needle = Buffer.allocUnsafeSlow(1024);
+let needlePath: TreePath | undefined;
+let needleLength = 0;
 
 /**
  * Keeps what it is given in the order in which it came, as a map does; {@link TreeTable.finish} puts it in tree order.
@@ -235,10 +237,10 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
   #append(path: TreePath): number {
     const row = this.#rows;
     const start = this.#textEnd(row);
-    // A UTF-16 unit takes three bytes at most.
-    this.#reserve(row + 1, start + path.length * 3 + 1);
+    const length = writeNeedle(path);
+    this.#reserve(row + 1, start + length + 1);
     const { text, ends } = this.#columns;
-    const end = start + writePath(text, start, path);
+    const end = start + needle.copy(text, start, 0, length);
     text[end] = 0;
     ends[row] = end;
     if (this.#index !== undefined) this.#index.set(path, row);
@@ -262,24 +264,26 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
   }
 
   #reserve(rows: number, text: number): void {
-    const old = this.#columns;
-    const isShort = old.text.length < text;
-    if (old.kinds.length >= rows && !isShort) return;
-    const more = emptyColumns(
-      old.kinds.length >= rows ? old.kinds.length : Math.ceil(rows * 1.5),
-      isShort ? Math.ceil(text * 1.5) : old.text.length,
-    );
-    more.kinds.set(old.kinds.subarray(0, this.#rows));
-    more.modes.set(old.modes.subarray(0, this.#rows));
-    more.uids.set(old.uids.subarray(0, this.#rows));
-    more.gids.set(old.gids.subarray(0, this.#rows));
-    more.mtimes.set(old.mtimes.subarray(0, this.#rows));
-    more.nanoseconds.set(old.nanoseconds.subarray(0, this.#rows));
-    more.sizes.set(old.sizes.subarray(0, this.#rows));
-    more.digests.set(old.digests.subarray(0, this.#rows * DIGEST_BYTES));
-    more.ends.set(old.ends.subarray(0, this.#rows));
-    more.text.set(old.text.subarray(0, this.#textEnd(this.#rows)));
-    this.#columns = more;
+    const { kinds, text: before } = this.#columns;
+    if (kinds.length < rows) {
+      const more = Math.ceil(rows * 1.5);
+      const old = this.#columns;
+      this.#columns = {
+        kinds: new Uint8Array(grown(old.kinds, more)),
+        modes: new Uint16Array(grown(old.modes, more)),
+        uids: new Uint32Array(grown(old.uids, more)),
+        gids: new Uint32Array(grown(old.gids, more)),
+        mtimes: new Float64Array(grown(old.mtimes, more)),
+        nanoseconds: new Uint32Array(grown(old.nanoseconds, more)),
+        sizes: new Float64Array(grown(old.sizes, more)),
+        digests: Buffer.from(grown(old.digests, more * DIGEST_BYTES)),
+        ends: new Uint32Array(grown(old.ends, more)),
+        text: old.text,
+      };
+    }
+    if (before.length < text) {
+      this.#columns = { ...this.#columns, text: Buffer.from(grown(before, Math.ceil(text * 1.5))) };
+    }
   }
 
   #setMark(row: number, mark: number): void {
@@ -382,6 +386,12 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
 
 const NOTHING: Extra = {};
 
+/** Its buffer, longer; what was there is moved rather than kept until the next collection. */
+function grown(column: Uint8Array | Uint16Array | Uint32Array | Float64Array, length: number): ArrayBuffer {
+  const { buffer, BYTES_PER_ELEMENT } = column;
+  return (buffer as ArrayBuffer).transfer(length * BYTES_PER_ELEMENT);
+}
+
 function emptyColumns(rows: number, text: number): TreeColumns {
   return {
     kinds: new Uint8Array(rows),
@@ -405,7 +415,11 @@ function writePath(into: Buffer, at: number, path: TreePath): number {
   return encoded.length;
 }
 
+/** @returns Bytes of the path in the needle. */
 function writeNeedle(path: TreePath): number {
+  // What is looked up is mostly looked up again to be set.
+  if (path === needlePath) return needleLength;
   if (path.length * 3 > needle.length) needle = Buffer.allocUnsafeSlow(path.length * 6);
-  return writePath(needle, 0, path);
+  needlePath = path;
+  return (needleLength = writePath(needle, 0, path));
 }

@@ -270,7 +270,8 @@ export interface Store {
 
   // stat cache of build contexts: exact (device, inode, size, mtime, ctime) to digest, one file a context root
   readStatCache(contextRoot: string): Promise<Uint8Array | undefined>;
-  writeStatCache(contextRoot: string, data: Uint8Array): Promise<void>;
+  /** @param parts One after the other. */
+  writeStatCache(contextRoot: string, parts: readonly Uint8Array[]): Promise<void>;
 
   // cache mounts
   cacheDir(id: string): string;

@@ -61,8 +61,8 @@ function build(ignore = ''): { tree: ContextTree; close: () => Promise<void> } {
   };
   const store = {
     readStatCache: async () => cached,
-    writeStatCache: async (_: string, data: Uint8Array) => {
-      cached = data;
+    writeStatCache: async (_: string, parts: readonly Uint8Array[]) => {
+      cached = Buffer.concat(parts);
     },
   };
   const lines = parseIgnoreFile(ignore, '.dockerignore');

@@ -33,7 +33,8 @@ export interface StatCache {
   setPlain(record: number, asOf: number): void;
   /** Whether there is something worth writing. */
   readonly changed: boolean;
-  encode(): Uint8Array;
+  /** Parts of one text of bytes: views, good until the cache is asked something else. */
+  encode(): readonly Uint8Array[];
 }
 
 const MAGIC = 0x43535753; // "SWSC"; also tells the byte order
@@ -189,20 +190,23 @@ export function createStatCache(bytes?: Uint8Array): StatCache {
     isPlain: (record) => (flagsOf(record) & PLAIN) !== 0,
     setPlain: (record, asOf) => addFlag(record, PLAIN, asOf),
     encode() {
-      const out = new Uint8Array(HEADER + count * RECORD);
+      const parts: Uint8Array[] = [];
       let kept = 0;
-      // Mostly all is kept: what lies together is copied together.
+      let sum = 0;
+      // Mostly all is kept: what lies together is one part.
       let from = 0;
       for (let record = 0; record <= count; record++) {
         if (record < count && isKept(record)) continue;
-        out.set(u8.subarray(from * RECORD, record * RECORD), HEADER + kept * RECORD);
-        kept += record - from;
+        if (record > from) {
+          const part = u8.subarray(from * RECORD, record * RECORD);
+          parts.push(part);
+          sum = crc32(part, sum);
+          kept += record - from;
+        }
         from = record + 1;
       }
-      const header = new Uint32Array(out.buffer, 0, HEADER / 4);
-      const records = out.subarray(HEADER, HEADER + kept * RECORD);
-      header.set([MAGIC, VERSION, generation, kept, crc32(records)]);
-      return out.subarray(0, HEADER + kept * RECORD);
+      const header = Uint32Array.of(MAGIC, VERSION, generation, kept, sum, 0, 0, 0);
+      return [new Uint8Array(header.buffer), ...parts];
     },
   };
 

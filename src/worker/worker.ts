@@ -86,15 +86,15 @@ export function createWorker(deps: WorkerDeps): Worker {
       const { contentKey } = await import('./ops/content-key.ts');
       return pointingTo(context, async () => {
         const list = deps.listsContent === true ? new ContentListWriter() : undefined;
-        let isListed = false;
+        const done = { list: false };
         const make = (): Promise<Digest | undefined> => {
-          isListed = true;
+          done.list = true;
           return contentKey(vertex, index, input, selections, list);
         };
         const { knownContentKey } = await import('./ops/known-key.ts');
         const digest = await knownContentKey(vertex, index, input, store, make);
         if (digest !== undefined && list !== undefined && !store.hasContentList(digest)) {
-          if (!isListed) await make();
+          if (!done.list) await make();
           store.saveContentList(digest, list);
         }
         return digest;

@@ -7,10 +7,10 @@ import type { Digest, FileTree, NodeEntry, Snapshot, TreePath } from '../../cont
 import type { CopyAction, FileAction, Mount, Vertex } from '../../llb/index.ts';
 import type { ContentListWriter } from '../../store/index.ts';
 import { listEntry, listedDigest } from './content-list.ts';
+import { ALL_FACTS, copyFacts, factsOfRow } from './facts.ts';
+import type { Facts } from './facts.ts';
 import { KeyWriter } from './key-writer.ts';
 import type { CopySource } from './missing.ts';
-import { modeChangeOf } from './mode.ts';
-import type { ModeChange } from './mode.ts';
 import { GROUP, PASSWD } from './owner.ts';
 import { baseName, cleanPath, resolvePath } from './path.ts';
 import { linkGroup, selectWhole } from './select.ts';
@@ -92,29 +92,11 @@ async function writeContent({ key, list }: Writers, tree: FileTree, path: string
   list?.add({ path: found.path, type: 'file', digest: listedDigest(digest) });
 }
 
-/** What a copy makes of each entry is hashed, not what the entry is: what `--chown` and `--chmod` replace does not count. */
-export interface Facts {
-  readonly owner: boolean;
-  /** Undefined = modes count as they are. */
-  readonly mode: ModeChange | undefined;
-  /** The mode is the same for all. */
-  readonly modeFixed: boolean;
-}
-
 async function writeSelection(writers: Writers, selection: Selection, action: CopyAction): Promise<void> {
   const digests = await selection.digests();
   const facts = copyFacts(action);
   writers.key.number(selection.sources.length);
   for (const source of selection.sources) writeSource(writers, source, action.dirCopyContents, facts, digests);
-}
-
-function copyFacts(action: CopyAction): Facts {
-  const mode = modeChangeOf(action);
-  return {
-    owner: action.owner === undefined,
-    mode,
-    modeFixed: mode !== undefined && (action.modeStr === undefined || action.modeStr === ''),
-  };
 }
 
 function writeSource(
@@ -183,11 +165,6 @@ function writeRow(
   }
 }
 
-/** A directory that a copy makes only for what it holds keeps its mode. */
-export function factsOfRow({ held }: SelectedRow, facts: Facts): Facts {
-  return held ? { ...facts, modeFixed: false, mode: undefined } : facts;
-}
-
 function writeMeta(writer: KeyWriter, entry: NodeEntry, facts: Facts): void {
   if (entry.type !== 'symlink' && !facts.modeFixed) {
     writer.number(facts.mode === undefined ? entry.mode : facts.mode(entry.mode, entry.type === 'directory'));
@@ -202,8 +179,6 @@ function writeMeta(writer: KeyWriter, entry: NodeEntry, facts: Facts): void {
     writer.bytes(value);
   }
 }
-
-const ALL_FACTS: Facts = { owner: true, mode: undefined, modeFixed: false };
 
 /**
  * Mounts of an input: undefined when one of them may be changed into an output, as the root is; else the content below

@@ -5,8 +5,8 @@
 import type { Digest, TreePath } from '../../contracts/index.ts';
 import { entryTarget, xattrsDigest } from '../../image/index.ts';
 import type { ContentListEntry } from '../../store/index.ts';
-import { factsOfRow } from './content-key.ts';
-import type { Facts } from './content-key.ts';
+import { factsOfRow } from './facts.ts';
+import type { Facts } from './facts.ts';
 import type { SelectedRow } from './select.ts';
 
 /** Digits of a digest that tell two versions of a file apart. */

@@ -85,41 +85,6 @@ const builtinsWhenNeeded: Plugin = {
   },
 };
 
-const HTTP_CLIENT = 'http-client';
-
-/** What is used of undici, in a file of its own: all of it takes three times as long to load (65 ms). */
-const httpClientApart: Plugin = {
-  name: 'http-client-apart',
-  setup(builder) {
-    builder.onResolve({ filter: /^undici$/ }, () => ({ path: `./${HTTP_CLIENT}.cjs`, external: true }));
-  },
-};
-const httpClient: BuildOptions = {
-  outdir,
-  bundle: true,
-  platform: 'node',
-  target: 'node22',
-  format: 'cjs',
-  stdin: {
-    // `request` as undici's own makes it of the function inside (index.js, makeDispatcher).
-    contents: `
-      import send from 'undici/lib/api/api-request.js';
-      export { default as Agent } from 'undici/lib/dispatcher/agent.js';
-      export { default as EnvHttpProxyAgent } from 'undici/lib/dispatcher/env-http-proxy-agent.js';
-      export const request = (url, { dispatcher, ...options }) =>
-        send.call(dispatcher, { ...options, origin: url.origin, path: url.pathname + url.search });`,
-    resolveDir: process.cwd(),
-    sourcefile: `${HTTP_CLIENT}.js`,
-  },
-  entryNames: HTTP_CLIENT,
-  outExtension: { '.js': '.cjs' },
-  minifySyntax: true,
-  minifyWhitespace: true,
-  banner: { js: `/*!\nundici, ${readFileSync('node_modules/undici/LICENSE', 'utf8').trim()}\n*/` },
-  metafile: true,
-  logLevel: 'warning',
-};
-
 const common: BuildOptions = {
   outdir,
   bundle: true,
@@ -129,7 +94,7 @@ const common: BuildOptions = {
   mainFields: ['module', 'main'],
   // Native code stays a package of its own.
   external: ['koffi'],
-  plugins: [builtinsWhenNeeded, httpClientApart],
+  plugins: [builtinsWhenNeeded],
   sourcemap: 'linked',
   sourcesContent: false,
   // Names stay, so that a stack trace can be read.
@@ -173,8 +138,8 @@ const command: BuildOptions = {
 
 rmSync(outdir, { recursive: true, force: true });
 const results = await Promise.all(
-  [...Object.entries(library).map(modules), ...Object.entries(processes).map(scripts), command, httpClient].map(
-    (options) => build(options),
+  [...Object.entries(library).map(modules), ...Object.entries(processes).map(scripts), command].map((options) =>
+    build(options),
   ),
 );
 const bundle = `${outdir}/cli.cjs`;

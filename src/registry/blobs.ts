@@ -5,7 +5,7 @@ import type { BlobWriter, Store } from '../store/index.ts';
 import type { Client, ClientResponse } from './client.ts';
 import type { Endpoint } from './endpoints.ts';
 import { cancelled, digestMismatch, failureError } from './errors.ts';
-import { TOO_SLOW, failureCode, isTransientFailure, sleep, waitBefore } from './retry.ts';
+import { BODY_CUT, TOO_SLOW, coded, failureCode, isTransientFailure, sleep, waitBefore } from './retry.ts';
 import type { CallOptions } from './types.ts';
 
 type Wanted = Pick<Descriptor, 'digest' | 'size'>;
@@ -81,7 +81,7 @@ export async function* downloadBlob(
           yield part;
         }
         if (received === wanted.size) return;
-        throw Object.assign(new Error('the body ended early'), { code: 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' });
+        throw coded(BODY_CUT, 'the body ended early');
       } catch (error) {
         if (options.signal?.aborted === true) throw cancelled(options.signal);
         if (error instanceof BuildError && error.code === 'digest-mismatch') throw error;

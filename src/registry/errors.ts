@@ -1,5 +1,15 @@
 import { BuildError } from '../contracts/index.ts';
-import { TOO_SLOW, TRANSIENT_STATUS, UPLOAD_STALLED, failureCode, isTransientStatus } from './retry.ts';
+import {
+  BODY_CUT,
+  BODY_STOPPED,
+  NO_ANSWER,
+  NO_CONNECTION,
+  TOO_SLOW,
+  TRANSIENT_STATUS,
+  UPLOAD_STALLED,
+  failureCode,
+  isTransientStatus,
+} from './retry.ts';
 
 /** Of texts that a registry sends, at most this much is shown. */
 const SHOWN_TEXT_MAX = 400;
@@ -95,14 +105,14 @@ const FAILURES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'the connection was cut',
   EPIPE: 'the connection was cut',
-  UND_ERR_SOCKET: 'the connection was cut',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the connection was cut',
+  ERR_STREAM_PREMATURE_CLOSE: 'the connection was cut',
+  [BODY_CUT]: 'the connection was cut',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no network',
   ETIMEDOUT: 'no answer in time',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
-  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
-  UND_ERR_BODY_TIMEOUT: 'the answer stopped in the middle',
+  [NO_CONNECTION]: 'no connection in time',
+  [NO_ANSWER]: 'no answer in time',
+  [BODY_STOPPED]: 'the answer stopped in the middle',
   [TOO_SLOW]: 'the answer came too slowly',
   [UPLOAD_STALLED]: 'it took no more of the upload',
 };

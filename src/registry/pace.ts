@@ -1,18 +1,24 @@
 /** Bounds for bodies that move, but as good as not (slow loris). Only time in which the other side is waited for counts. */
-import { TOO_SLOW, UPLOAD_STALLED } from './retry.ts';
+import type { Readable } from 'node:stream';
+import { BODY_STOPPED, TOO_SLOW, UPLOAD_STALLED, coded } from './retry.ts';
 
 /** Less is no network but somebody who wants to hold us. Bytes a second, over `idle`. */
 const LEAST_RATE = 1024;
 
-/** A body that fails when less than the least comes in `idle` milliseconds of waiting. */
-export async function* atLeast(body: AsyncIterable<Uint8Array>, idle: number): AsyncGenerator<Uint8Array> {
-  const parts = body[Symbol.asyncIterator]();
+/** A body that fails when nothing, or less than the least, comes in `idle` milliseconds of waiting. */
+export async function* atLeast(body: Readable, idle: number): AsyncGenerator<Uint8Array> {
+  const parts = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   let waited = 0;
   let received = 0;
+  let isWaiting = false;
+  const timer = setTimeout(() => isWaiting && body.destroy(coded(BODY_STOPPED, 'nothing came for a while')), idle);
   try {
     for (;;) {
       const asked = performance.now();
+      isWaiting = true;
+      timer.refresh();
       const next = await parts.next();
+      isWaiting = false;
       if (next.done === true) return;
       waited += performance.now() - asked;
       received += next.value.length;
@@ -24,6 +30,7 @@ export async function* atLeast(body: AsyncIterable<Uint8Array>, idle: number): A
       yield next.value;
     }
   } finally {
+    clearTimeout(timer);
     await parts.return?.();
   }
 }
@@ -45,8 +52,4 @@ export function taken(
     }
   }
   return { body: body(), signal: stalled.signal };
-}
-
-function coded(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
 }

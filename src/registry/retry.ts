@@ -27,30 +27,37 @@ export function isTransientFailure(error: unknown): boolean {
 /** `code` of the cause of errors that stand for a transient status. */
 export const TRANSIENT_STATUS = 'TRANSIENT_STATUS';
 
-/** `code` of failures that we see ourselves: an answer that trickles, an upload that is not taken. */
+/** `code` of failures that we see ourselves: what does not come in time, an upload that is not taken, a body cut short. */
+export const NO_CONNECTION = 'ERR_NO_CONNECTION';
+export const NO_ANSWER = 'ERR_NO_ANSWER';
+export const BODY_STOPPED = 'ERR_BODY_STOPPED';
 export const TOO_SLOW = 'ERR_TOO_SLOW';
 export const UPLOAD_STALLED = 'ERR_UPLOAD_STALLED';
+export const BODY_CUT = 'ERR_BODY_CUT';
 
 const TRANSIENT = new Set([
   TRANSIENT_STATUS,
   'ECONNRESET',
   'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
   'ETIMEDOUT',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_CLOSED',
+  NO_CONNECTION,
+  NO_ANSWER,
+  BODY_STOPPED,
   TOO_SLOW,
   UPLOAD_STALLED,
+  BODY_CUT,
 ]);
+
+export function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
 
 /** `code` of an error, of its cause, or of the first of many (happy eyeballs reports one for each address). */
 export function failureCode(error: unknown): string {
   for (let e = error, depth = 0; e instanceof Error && depth < 5; depth++) {
     const code = (e as NodeJS.ErrnoException).code;
-    if (typeof code === 'string' && code !== 'UND_ERR_ABORTED') return code;
+    if (typeof code === 'string') return code;
     e = e.cause ?? (e instanceof AggregateError ? (e.errors[0] as unknown) : undefined);
   }
   return '';

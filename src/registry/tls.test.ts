@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer as createProxy } from 'node:http';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
+import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,4 +92,28 @@ it('an authority in certs.d is trusted for its host, and a client certificate sh
   expect(await again.send(request)).toMatchObject({ status: 404 });
   expect(shown.at(-1)).toBe('slipway');
   await again.close();
+});
+
+it('is what goes through a proxy', async () => {
+  const proxied: (string | undefined)[] = [];
+  const proxy = createProxy();
+  proxy.on('connect', (request, socket) => {
+    proxied.push(request.url);
+    const [, port] = host.split(':');
+    const inner = connect(Number(port), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      inner.pipe(socket).pipe(inner);
+    });
+    socket.on('error', () => inner.destroy());
+  });
+  const transport = createTransport({ https_proxy: await listen(proxy) }, DEFAULT_LIMITS);
+  const request = { method: 'GET', url: 'https://registry.invalid:8443/', headers: {}, signal: undefined } as const;
+  expect(await transport.send({ ...request, verifyTls: false })).toMatchObject({ status: 404 });
+  await expect(transport.send({ ...request, verifyTls: true })).rejects.toMatchObject({
+    code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+  });
+  expect(proxied).toEqual(['registry.invalid:8443', 'registry.invalid:8443']);
+  await transport.close();
+  proxy.close();
+  proxy.closeAllConnections();
 });

@@ -1,9 +1,12 @@
-import { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
+/** HTTP/1.1 as Node has it, with this machine's certificates and proxies, and bounds on every wait. */
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
 import { hostCertificates } from './certificates.ts';
 import type { HostCertificates } from './certificates.ts';
-import { isLoopback } from './endpoints.ts';
 import { atLeast, taken } from './pace.ts';
+import { proxyFor, proxyHeaders, tunnel } from './proxy.ts';
+import { BODY_CUT, NO_ANSWER, NO_CONNECTION, coded } from './retry.ts';
 import type { Limits } from './types.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -31,7 +34,7 @@ export interface WireResponse {
   drain(): Promise<void>;
 }
 
-/** One request, one answer: no redirects, no credentials, no retries. Rejects with undici's errors. */
+/** One request, one answer: no redirects, no credentials, no retries. Rejects with Node's errors and those of `retry.ts`. */
 export interface Transport {
   send(request: WireRequest): Promise<WireResponse>;
   close(): Promise<void>;
@@ -39,24 +42,26 @@ export interface Transport {
 
 /** A body that nobody wants is read up to this many bytes; beyond it the connection is dropped. */
 const DRAIN_MAX = 64 * 1024;
+/** A connection that nobody used for so long may be closed by the server just when we use it. Milliseconds. */
+const KEPT_IDLE = 4000;
 
-/** undici is loaded by the first request, so that builds that need no network do not pay for it. */
+/** Node's HTTP is loaded by the first request, so that builds that need no network do not pay for it. */
 export function createTransport(env: Env, limits: Limits): Transport {
-  const dispatchers = new Map<string, Promise<Dispatcher>>();
+  const agents = new Map<string, Promise<Agent>>();
   const certificates = new Map<string, HostCertificates | undefined>();
 
-  function dispatcherFor(url: URL, verifyTls: boolean): Promise<Dispatcher> {
-    const proxy = isLoopback(url.host) ? undefined : proxyFor(url, env);
-    const own = url.protocol === 'https:' ? certificatesOf(url.host) : undefined;
-    const key = `${url.protocol} ${verifyTls} ${proxy ?? ''} ${own === undefined ? '' : url.host}`;
-    let dispatcher = dispatchers.get(key);
-    if (dispatcher === undefined) {
+  function agentFor(url: URL, verifyTls: boolean, proxy: URL | undefined): Promise<Agent> {
+    const tls = url.protocol === 'https:';
+    const own = tls ? certificatesOf(url.host) : undefined;
+    const key = `${url.protocol} ${verifyTls} ${proxy?.href ?? ''} ${own === undefined ? '' : url.host}`;
+    let agent = agents.get(key);
+    if (agent === undefined) {
       // Who puts an authority there for a host wants it checked.
       const verify = verifyTls || (own !== undefined && own.ca.length > 0);
-      dispatcher = createDispatcher(url.protocol === 'https:', verify, own, proxy, env, limits);
-      dispatchers.set(key, dispatcher);
+      agent = tls ? tlsAgent(verify, own, proxy, limits) : plainAgent();
+      agents.set(key, agent);
     }
-    return dispatcher;
+    return agent;
   }
 
   function certificatesOf(host: string): HostCertificates | undefined {
@@ -66,65 +71,165 @@ export function createTransport(env: Env, limits: Limits): Transport {
 
   return {
     async send(request) {
-      const { request: send } = await import('undici');
       const url = new URL(request.url);
-      const dispatcher = await dispatcherFor(url, request.verifyTls);
-      const headers: Record<string, string> = { 'user-agent': 'slipway', ...request.headers };
-      let body: Uint8Array | Readable | null = null;
-      const signals = request.signal === undefined ? [] : [request.signal];
-      if (request.body instanceof Uint8Array) body = request.body;
-      else if (request.body !== undefined) {
-        headers['content-length'] = String(request.body.size);
-        const paced = taken(request.body.open(), limits.idle);
-        body = Readable.from(paced.body, { objectMode: false });
-        signals.push(paced.signal);
-      }
-      const answer = await send(url, {
-        dispatcher,
-        method: request.method,
-        headers,
-        body,
-        signal: signals.length < 2 ? (signals[0] ?? null) : AbortSignal.any(signals),
-        headersTimeout: request.headersTimeout ?? limits.headers,
-        bodyTimeout: limits.idle,
-      });
-      return {
-        status: answer.statusCode,
-        headers: plainHeaders(answer.headers),
-        body: atLeast(answer.body, limits.idle),
-        drain: () => answer.body.dump({ limit: DRAIN_MAX }).catch(() => undefined),
-      };
+      const proxy = proxyFor(url, env);
+      const agent = await agentFor(url, request.verifyTls, proxy);
+      const { request: open } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
+      const { method, signal, body, headersTimeout } = request;
+      const headers: Record<string, string | number> = { 'user-agent': 'slipway', ...request.headers };
+      if (body !== undefined) headers['content-length'] = body instanceof Uint8Array ? body.length : body.size;
+      // Plain http goes to the proxy as it is, https through it.
+      const forwarded = proxy !== undefined && url.protocol === 'http:';
+      const where: RequestOptions = forwarded
+        ? {
+            host: hostOf(proxy),
+            port: proxy.port,
+            path: url.href,
+            headers: { host: url.host, ...headers, ...proxyHeaders(proxy) },
+          }
+        : { host: hostOf(url), port: url.port, path: url.pathname + url.search, headers };
+      signal?.throwIfAborted();
+      const sent = open({ ...where, method, agent });
+      const closed = new Promise<void>((resolve) => sent.once('close', resolve));
+      const answer = await answered(sent, body, signal, { ...limits, headers: headersTimeout ?? limits.headers });
+      return wireResponse(answer, method, closed, limits);
     },
     async close() {
-      const open = [...dispatchers.values()];
-      dispatchers.clear();
-      await Promise.allSettled(open.map(async (dispatcher) => (await dispatcher).destroy()));
+      const open = [...agents.values()];
+      agents.clear();
+      for (const agent of await Promise.allSettled(open)) if (agent.status === 'fulfilled') agent.value.destroy();
     },
   };
 }
 
-async function createDispatcher(
-  tls: boolean,
+/** Sends the body; the head of the answer. Nothing that happens to the connection afterwards is lost on a reader of it. */
+function answered(
+  sent: ClientRequest,
+  body: RequestBody | undefined,
+  signal: AbortSignal | undefined,
+  limits: Pick<Limits, 'connect' | 'headers' | 'idle'>,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    let answer: IncomingMessage | undefined;
+    const fail = (error: unknown): void => {
+      (answer ?? sent).destroy(error instanceof Error ? error : new Error(String(error)));
+    };
+    const within = (milliseconds: number, code: string, message: string): NodeJS.Timeout =>
+      setTimeout(() => fail(coded(code, message)), milliseconds);
+    const connecting = within(limits.connect, NO_CONNECTION, 'no connection in time');
+    let answering: NodeJS.Timeout | undefined;
+    const onAbort = (): void => fail(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+
+    sent.on('socket', (socket) => {
+      const isReady = sent.reusedSocket || !(socket.connecting || 'encrypted' in socket);
+      if (isReady) clearTimeout(connecting);
+      else socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => clearTimeout(connecting));
+    });
+    sent.on('finish', () => {
+      if (answer === undefined) answering = within(limits.headers, NO_ANSWER, 'no answer in time');
+    });
+    sent.on('response', (response) => {
+      clearTimeout(answering);
+      answer = response;
+      // Who reads it later hears of it then.
+      response.on('error', () => undefined);
+      // An answer before the end of the upload is a refusal: what is left of it is of no use to anybody.
+      response.once('end', () => sent.writableEnded || sent.destroy());
+      resolve(response);
+    });
+    sent.on('error', reject);
+    sent.on('close', () => {
+      clearTimeout(connecting);
+      clearTimeout(answering);
+      signal?.removeEventListener('abort', onAbort);
+      reject(coded('ECONNRESET', 'the connection was closed'));
+    });
+    if (body === undefined || body instanceof Uint8Array) sent.end(body);
+    else upload(sent, body, limits.idle, () => answer !== undefined).catch(fail);
+  });
+}
+
+/** Sends a body piece by piece, each when the one before is on its way, until all is sent or the answer is there. */
+async function upload(
+  sent: ClientRequest,
+  source: Exclude<RequestBody, Uint8Array>,
+  idle: number,
+  isAnswered: () => boolean,
+): Promise<void> {
+  let wake: (() => void) | undefined;
+  sent.once('close', () => wake?.());
+  sent.once('response', () => wake?.());
+  const { body, signal } = taken(source.open(), idle);
+  signal.addEventListener('abort', () => sent.destroy(signal.reason as Error));
+  let total = 0;
+  for await (const part of body) {
+    total += part.length;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      sent.write(part, () => resolve());
+    });
+    if (isAnswered() || sent.destroyed) break;
+  }
+  if (total === source.size) sent.end();
+  else if (!isAnswered() && !sent.destroyed)
+    throw coded(BODY_CUT, `${total} bytes came to be sent, not ${source.size}`);
+}
+
+function wireResponse(
+  answer: IncomingMessage,
+  method: WireRequest['method'],
+  closed: Promise<void>,
+  { idle }: Limits,
+): WireResponse {
+  // There is nothing to read, but until it is read the connection is not free.
+  if (method === 'HEAD') answer.resume();
+  async function* body(): AsyncGenerator<Uint8Array> {
+    if (method !== 'HEAD') yield* atLeast(answer, idle);
+    // Only then the next request finds the connection.
+    await closed;
+  }
+  return {
+    status: answer.statusCode ?? 0,
+    headers: plainHeaders(answer.headers),
+    body: { [Symbol.asyncIterator]: body },
+    async drain() {
+      let size = 0;
+      try {
+        for await (const part of body()) if ((size += part.length) > DRAIN_MAX) return;
+      } catch {
+        // It is of no interest.
+      }
+    },
+  };
+}
+
+async function plainAgent(): Promise<Agent> {
+  const { Agent } = await import('node:http');
+  return new Agent({ keepAlive: true, timeout: KEPT_IDLE });
+}
+
+async function tlsAgent(
   verifyTls: boolean,
   own: HostCertificates | undefined,
-  proxy: string | undefined,
-  env: Env,
+  proxy: URL | undefined,
   limits: Limits,
-): Promise<Dispatcher> {
-  const { Agent, EnvHttpProxyAgent } = await import('undici');
-  const authorities = tls && verifyTls ? { ca: [...(await trustedCertificates()), ...(own?.ca ?? [])] } : {};
-  const trust = tls ? { rejectUnauthorized: verifyTls, ...authorities, ...own?.client } : {};
-  const connect = { timeout: limits.connect, ...trust };
-  // HTTP/1.1: blobs come over several connections anyway, and proxies in companies treat it best.
-  const options = { connect, allowH2: false };
-  if (proxy === undefined) return new Agent(options);
-  return new EnvHttpProxyAgent({
-    ...options,
-    httpProxy: proxy,
-    httpsProxy: proxy,
-    noProxy: env['no_proxy'] ?? env['NO_PROXY'] ?? '',
-    requestTls: connect,
-  });
+): Promise<Agent> {
+  const { Agent } = await import('node:https');
+  const authorities = verifyTls ? { ca: [...(await trustedCertificates()), ...(own?.ca ?? [])] } : {};
+  const options = { rejectUnauthorized: verifyTls, ...authorities, ...own?.client };
+  const agent = new Agent({ keepAlive: true, timeout: KEPT_IDLE, ...options });
+  if (proxy === undefined) return agent;
+  const { connect } = await import('node:tls');
+  agent.createConnection = (to: ConnectionOptions, callback) => {
+    const { host = '', port = 443, servername } = to;
+    tunnel(proxy, `${host.includes(':') ? `[${host}]` : host}:${port}`, limits.connect).then(
+      (socket) => callback?.(null, connect({ ...options, socket, host, servername })),
+      (error: unknown) => callback?.(error as Error, undefined as unknown as Duplex),
+    );
+    return undefined;
+  };
+  return agent;
 }
 
 /** Node's own certificates and those of this machine, as Go programs and curl trust them. */
@@ -133,18 +238,15 @@ async function trustedCertificates(): Promise<string[]> {
   return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
 }
 
-/** As Go's httpproxy.FromEnvironment: each scheme has its own variable, lower case first. */
-function proxyFor(url: URL, env: Env): string | undefined {
-  const [lower, upper] = url.protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
-  const value = env[lower] ?? env[upper];
-  if (value === undefined || value === '') return undefined;
-  return value.includes('://') ? value : `http://${value}`;
+/** Without the brackets of IPv6. */
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '');
 }
 
 function plainHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   const plain: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) plain[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
+    if (value !== undefined) plain[name] = Array.isArray(value) ? value.join(', ') : value;
   }
   return plain;
 }

@@ -11,7 +11,7 @@
  */
 import type { Executor } from '../contracts/index.ts';
 import { BuildError } from '../contracts/index.ts';
-import type { ChildProcessOptions, ExecutorChild } from './spawn.ts';
+import { spawnChild, type ExecutorChild } from './spawn.ts';
 
 export interface ExecutorOptions {
   /** The store's root directory; absolute. */
@@ -33,11 +33,9 @@ export function createExecutor(options: ExecutorOptions): Executor & {
   const terminals = new Set<ExecutorChild>();
   let closed = false;
 
-  const start = async (terminal: boolean): Promise<ExecutorChild> => {
-    const { spawnChild } = await import('./spawn.ts');
-    const childOptions: ChildProcessOptions = { ...options, terminal };
-    return spawnChild(childOptions);
-  };
+  /** In this very moment: what else a build does meanwhile need not be waited for. */
+  const start = (terminal: boolean): Promise<ExecutorChild> =>
+    new Promise((resolve) => resolve(spawnChild({ ...options, terminal })));
   const child = (): Promise<ExecutorChild> => {
     if (closed) return Promise.reject(new BuildError({ code: 'internal', message: 'the executor is closed' }));
     if (current === undefined) {

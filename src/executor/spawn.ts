@@ -9,7 +9,7 @@ import { requireExecutorHost } from '../worker/host.ts';
 import { createChannel, type Answer, type Command } from './channel.ts';
 import { fromWireError } from './wire-error.ts';
 
-export interface ChildProcessOptions {
+interface ChildProcessOptions {
   readonly root: string;
   readonly runtime?: string | undefined;
   /** Hands our stdin, stdout and stderr to the child, for one interactive step. */

@@ -2,7 +2,8 @@
  * The directory of a layer, made when an exec op needs it: unpacked from its blob, or written from its tree. The executor
  * makes it, in its own namespace; here it is decided how, once, whoever else wants it.
  */
-import { writeFile, rm, copyFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { BuildError } from '../../contracts/index.ts';
 import type { ContentLocation, Executor, Layer, LayerId, TreePath } from '../../contracts/index.ts';
 import { encodePathBytes } from '../../sys/path.ts';
@@ -95,7 +96,7 @@ async function materializeTree(
     await writeFile(planPath, Buffer.concat(lines), { mode: 0o600 });
     await executor.materialize({ kind: 'tree', layer: layer.id, planPath }, { signal });
   } finally {
-    await Promise.all([planPath, ...copies].map(async (path) => rm(path, { force: true })));
+    for (const path of [planPath, ...copies]) rmSync(path, { force: true });
   }
 }
 

@@ -47,7 +47,7 @@ export interface StepEnvironment {
 }
 
 /** Milliseconds without a request after which nobody is kept waiting. */
-const PAUSE = 5;
+const PAUSE = 2;
 
 /** Must run in a mount namespace of its own. */
 export function openStepEnvironment(root: string, runtimeName: string | undefined): StepEnvironment {

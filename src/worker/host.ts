@@ -52,7 +52,7 @@ export function requireExecutorHost(env: NodeJS.ProcessEnv): { readonly unshare:
 }
 
 /**
- * The OCI runtime that runs steps: crun where there is one (5 ms a step), else runc (16 ms).
+ * The OCI runtime that runs steps: crun where there is one (4 ms a step), else runc (16 ms).
  *
  * @param wanted A name or an absolute path; undefined = either.
  * Errors: `host` when there is none.

@@ -1,5 +1,5 @@
 /** What a step must not do, counted: a slower start is seen here without a clock. */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createExecutor } from './index.ts';
 import { openFixture, processesWith, until, type Fixture } from './test-fixture.ts';
@@ -115,7 +115,14 @@ it('needs no lease of the store in the child', async () => {
   expect(readdirSync(`${fixture.root}/tmp`).filter((name) => name.endsWith('.lock'))).toHaveLength(1);
 });
 
-it('keeps what V8 makes of the code of the child', async () => {
-  await during(() => undefined);
+it('keeps what V8 makes of the code of the child, for itself', async () => {
+  rmSync(`${fixture.root}/code`, { recursive: true });
+  const umask = process.umask(0);
+  try {
+    await during(() => undefined);
+  } finally {
+    process.umask(umask);
+  }
+  for (const path of ['code', 'code/child']) expect(statSync(`${fixture.root}/${path}`).mode & 0o777).toBe(0o700);
   expect(readdirSync(`${fixture.root}/code/child`, { recursive: true }).length).toBeGreaterThan(1);
 });

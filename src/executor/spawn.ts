@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Duplex, Readable } from 'node:stream';
 import type { ExecOptions, ExecRequest, ExecResult, MaterializeRequest } from '../contracts/index.ts';
@@ -79,9 +80,18 @@ function childEnvironment({ PATH, TERM }: NodeJS.ProcessEnv, root: string): Node
   return {
     PATH: PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     ...(TERM !== undefined && { TERM }),
-    // What V8 makes of the child's code; Node checks it before it uses it.
-    NODE_COMPILE_CACHE: storeLayout(root).codePath('child'),
+    ...compileCache(storeLayout(root).codePath('child')),
   };
+}
+
+/** Where Node keeps what V8 makes of the child's code. It makes directories as the umask has it: this one is ours alone. */
+function compileCache(directory: string): NodeJS.ProcessEnv {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return { NODE_COMPILE_CACHE: directory };
+  } catch {
+    return {};
+  }
 }
 
 function superviseChild(child: ChildProcess): ExecutorChild {

@@ -42,11 +42,12 @@ export function createLock({ pathOf, beforeRelease, holder, onWait }: LockSurrou
           closeLockFile(fd);
           throw error;
         }
-        if (fstatSync(fd).ino !== statSync(path, { throwIfNoEntry: false })?.ino) {
+        const { ino, size } = fstatSync(fd);
+        if (ino !== statSync(path, { throwIfNoEntry: false })?.ino) {
           closeLockFile(fd);
           continue;
         }
-        if (!shared) writeHolder(fd, [holder, `process ${process.pid}`, options.doing]);
+        if (!shared) writeHolder(fd, size, [holder, `process ${process.pid}`, options.doing]);
         return releasable(fd, path, beforeRelease);
       }
     } finally {
@@ -71,9 +72,10 @@ function releasable(fd: number, path: string, beforeRelease: () => void): { rele
   };
 }
 
-function writeHolder(fd: number, parts: readonly (string | undefined)[]): void {
+/** A new file is not truncated: ext4 would write its content to the disk when it is closed, though it is removed by then. */
+function writeHolder(fd: number, size: number, parts: readonly (string | undefined)[]): void {
   try {
-    ftruncateSync(fd);
+    if (size > 0) ftruncateSync(fd);
     writeSync(fd, parts.filter((part) => part !== undefined).join(', '), 0);
   } catch {
     // A full disk: then nobody says who it is.

@@ -109,6 +109,8 @@ export interface FileTree {
   walk(path: TreePath): Promise<Iterable<readonly [TreePath, NodeEntry]>>;
   /** Of what a walk would show, without making its entries; absent where that takes as long as the walk. */
   survey?(path: TreePath): Promise<Survey>;
+  /** Finds out the content digests of regular files; from then on their entries say them. Errors as of `digests`. */
+  learn?(paths: readonly TreePath[]): Promise<void>;
   /**
    * Content digests of regular files, in the order asked. Errors: `source-missing` when a path is not a regular file.
    */

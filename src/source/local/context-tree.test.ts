@@ -303,6 +303,30 @@ describe('digests', () => {
     expect(hashed).toEqual(['one']);
   });
 
+  it('are learned once, and then said by every entry', async () => {
+    write({ a: 'x', 'd/b': 'y', 'd/e/c': 'z' });
+    const { tree } = build();
+    linkSync(join(root, 'd/b'), join(root, 'd/b2'));
+    const before = await tree.survey?.('');
+    expect(before).toEqual({ count: 6, linked: new Set(['d/b']), unknown: ['a', 'd/b', 'd/b2', 'd/e/c'] });
+    expect((await tree.survey?.('d'))?.count).toBe(4);
+    expect(await tree.survey?.('a')).toEqual({ count: 0, linked: new Set(), unknown: [] });
+    const walk = await tree.walk('');
+    for (const [, entry] of walk) if (entry.type === 'file') expect(entry.digest).toBeUndefined();
+    await tree.learn?.(before?.unknown ?? []);
+    const found = [...walk].flatMap(([path, entry]) => (entry.type === 'file' ? [[path, entry.digest]] : []));
+    expect(found).toEqual([
+      ['a', sha('x')],
+      ['d/b', sha('y')],
+      ['d/b2', sha('y')],
+      ['d/e/c', sha('z')],
+    ]);
+    expect((await tree.survey?.(''))?.unknown).toEqual([]);
+    const read = hashed.length;
+    await tree.digests(['a', 'd/b']);
+    expect(hashed).toHaveLength(read);
+  });
+
   it('survive a renamed directory', async () => {
     write({ 'old/one': 'aaaa' });
     await settle();

@@ -13,37 +13,16 @@ import { HASH_BYTES } from './hash-files.ts';
 import type { FileHasher } from './hash-files.ts';
 import type { Listing, Scan } from './scan.ts';
 import type { ThreadPool } from './thread-pool.ts';
-import { byBytes, compareNames } from './names.ts';
+import { directoryOf, indexOfName, isDirectoryStat, linkAt, takePlace, typeAt } from './directory.ts';
+import type { Directory, Place } from './directory.ts';
+import { byBytes } from './names.ts';
 import type { StatCache } from './stat-cache.ts';
-
-/**
- * Visible files and directories as they were when they were first looked at: one build sees one state of each. Numbers
- * only, as there may be a million; entries are made of them when somebody asks.
- */
-interface Directory {
-  /** Sorted bytewise. */
-  readonly names: readonly string[];
-  /** As `lstatInto` writes them. */
-  readonly stats: Float64Array<ArrayBuffer>;
-  /** Where in `stats` each name's numbers begin. */
-  readonly rows: Uint32Array;
-  /** Of the stat cache, plus one, by name; 0 = nobody has asked. */
-  readonly records: Uint32Array;
-  /** By name: entries that say more than numbers do. */
-  readonly made: Map<number, NodeEntry>;
-}
 
 /** A {@link Survey} on its way. */
 interface Found {
   count: number;
   readonly linked: Set<TreePath>;
   readonly unknown: TreePath[];
-}
-
-/** A name in a directory. */
-interface Place {
-  readonly directory: Directory;
-  readonly index: number;
 }
 
 export interface ContextTreeOptions {
@@ -278,23 +257,30 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   function* walkFrom(
     path: TreePath,
     cache: StatCache,
-    seen: Map<string, TreePath>,
     enter: (path: TreePath) => boolean,
   ): Generator<readonly [TreePath, NodeEntry]> {
-    const directory = scan(path, cache);
-    const prefix = path === '' ? '' : `${path}/`;
-    for (const [i, name] of directory.names.entries()) {
-      const child = prefix + name;
-      const entry = entryAt(directory, i, child, cache);
-      const link = linkAt(directory, i);
-      if (link === undefined) yield [child, entry];
-      else {
-        // As fsutil: the first name met is the file, the others are links to it.
-        const first = seen.get(link);
-        if (first === undefined) seen.set(link, child);
-        yield [child, first === undefined ? entry : { ...(entry as FileEntry), hardlink: first }];
+    const seen = new Map<string, TreePath>();
+    const open = (at: TreePath): { directory: Directory; prefix: string; next: number } => ({
+      directory: scan(at, cache),
+      prefix: at === '' ? '' : `${at}/`,
+      next: 0,
+    });
+    const stack = [open(path)];
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const index = top.next++;
+      const name = top.directory.names[index];
+      if (name === undefined) {
+        stack.pop();
+        continue;
       }
-      if (entry.type === 'directory' && enter(child)) yield* walkFrom(child, cache, seen, enter);
+      const child = top.prefix + name;
+      const entry = entryAt(top.directory, index, child, cache);
+      const link = linkAt(top.directory, index);
+      // As fsutil: the first name met is the file, the others are links to it.
+      const first = link === undefined ? undefined : seen.get(link);
+      if (link !== undefined && first === undefined) seen.set(link, child);
+      yield [child, first === undefined ? entry : { ...(entry as FileEntry), hardlink: first }];
+      if (entry.type === 'directory' && enter(child)) stack.push(open(child));
     }
   }
 
@@ -344,7 +330,24 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     return found;
   }
 
-  return {
+  async function hashFiles(paths: readonly TreePath[], cache: StatCache): Promise<void> {
+    const missing: { readonly path: string; readonly size: number; readonly record: number }[] = [];
+    for (const path of paths) {
+      const { directory, index } = regularFile(path, cache);
+      const record = recordAt(directory, index, cache);
+      if (cache.hasDigest(record)) continue;
+      const size = directory.stats[(directory.rows[index] ?? 0) + STAT.size] ?? 0;
+      missing.push({ path: hostOf(path), size, record });
+    }
+    if (missing.length === 0) return;
+    const asOf = Date.now();
+    const hashes = await hasher.hash(missing, signal);
+    for (const [n, { record }] of missing.entries()) {
+      cache.setDigest(record, hashes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES), asOf);
+    }
+  }
+
+  const tree: ContextTree & Required<Pick<ContextTree, 'learn'>> = {
     directory: context.directory,
     async lookup(path) {
       return entryOf(path, await ready());
@@ -356,7 +359,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     async walk(path, enter = () => true) {
       const cache = await ready();
       if (!hasDirectory(path, cache)) return [];
-      return { [Symbol.iterator]: () => walkFrom(path, cache, new Map(), enter) };
+      return { [Symbol.iterator]: () => walkFrom(path, cache, enter) };
     },
     async survey(path) {
       const cache = await ready();
@@ -364,28 +367,25 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
       if (hasDirectory(path, cache)) surveyFrom(path, cache, new Map(), found);
       return found;
     },
+    async learn(paths) {
+      const cache = await ready();
+      let next = 0;
+      // A part is asked for while the one before is hashed.
+      const work = async (): Promise<void> => {
+        while (next < paths.length) {
+          const part = paths.slice(next, (next += HASHED_AT_ONCE));
+          await hashFiles(part, cache);
+        }
+      };
+      await Promise.all([work(), work()]);
+    },
     async digests(paths) {
       const cache = await ready();
-      const records = new Uint32Array(paths.length);
-      const missing: { readonly path: string; readonly size: number; readonly record: number }[] = [];
-      for (const [i, path] of paths.entries()) {
-        const { directory, index } = regularFile(path, cache);
-        const record = recordAt(directory, index, cache);
-        records[i] = record;
-        if (cache.hasDigest(record)) continue;
-        const size = directory.stats[(directory.rows[index] ?? 0) + STAT.size] ?? 0;
-        missing.push({ path: hostOf(path), size, record });
-      }
-      if (missing.length > 0) {
-        const asOf = Date.now();
-        const hashes = await hasher.hash(missing, signal);
-        for (const [n, { record }] of missing.entries()) {
-          cache.setDigest(record, hashes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES), asOf);
-        }
-      }
+      await tree.learn(paths);
       const digests: Digest[] = [];
-      for (const record of records) {
-        const digest = cache.digest(record);
+      for (const path of paths) {
+        const { directory, index } = regularFile(path, cache);
+        const digest = cache.digest(recordAt(directory, index, cache));
         if (digest !== undefined) digests.push(digest);
       }
       return digests;
@@ -406,8 +406,11 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
       return explainMissing(path, base, matcher, context);
     },
   };
+  return tree;
 }
 
+/** Files that are handed to the hasher together: enough for all threads. */
+const HASHED_AT_ONCE = 16_384;
 const CAPABILITY = 'security.capability';
 
 /**
@@ -418,35 +421,6 @@ export function isKeptXattr(name: string): boolean {
   return name.startsWith('user.') || name === CAPABILITY;
 }
 
-function directoryOf(names: readonly string[], stats: Float64Array<ArrayBuffer>, rows: Uint32Array): Directory {
-  return { names, stats, rows, records: new Uint32Array(rows.length), made: new Map<number, NodeEntry>() };
-}
-
-/** What was seen of `place` is what its directory has. */
-function takePlace({ directory: old, index }: Place, directory: Directory, at: number, from: number): void {
-  const begin = old.rows[index] ?? 0;
-  directory.stats.set(old.stats.subarray(begin, begin + STAT_WIDTH), from);
-  directory.records[at] = old.records[index] ?? 0;
-  const entry = old.made.get(index);
-  if (entry !== undefined) directory.made.set(at, entry);
-}
-
-function typeAt({ stats, rows }: Directory, index: number): NodeEntry['type'] {
-  return typeOf(stats[rows[index] ?? 0] ?? 0);
-}
-
-function isDirectoryStat(stats: Float64Array | undefined): boolean {
-  return stats !== undefined && typeOf(stats[STAT.mode] ?? 0) === 'directory';
-}
-
-/** Device and inode, for regular files with several names. */
-function linkAt({ stats, rows }: Directory, index: number): string | undefined {
-  const from = rows[index] ?? 0;
-  if ((stats[from + STAT.nlink] ?? 0) <= 1 || typeOf(stats[from] ?? 0) !== 'file') return undefined;
-  const inode = new BigUint64Array(stats.buffer, (from + STAT.ino) * 8, 1)[0] ?? 0n;
-  return `${stats[from + STAT.dev] ?? 0}:${inode}`;
-}
-
 function readLink(path: string): string {
   try {
     const target = readlinkSync(encodePath(path), 'utf8');
@@ -454,19 +428,6 @@ function readLink(path: string): string {
   } catch (error) {
     throw contextError(error, path);
   }
-}
-
-function indexOfName(names: readonly string[], name: string): number {
-  let low = 0;
-  let high = names.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const found = names[middle] ?? '';
-    if (found === name) return middle;
-    if (compareNames(found, name) < 0) low = middle + 1;
-    else high = middle - 1;
-  }
-  return -1;
 }
 
 function contextError(error: unknown, path: string): BuildError {

@@ -147,7 +147,7 @@ function writeRow(
         }
         links.first.set(group, name);
       }
-      writer.text(entry.digest ?? digests.get(path) ?? '');
+      writer.text(digestOfRow(row, digests));
       return;
     }
     case 'symlink':
@@ -163,6 +163,13 @@ function writeRow(
     case 'socket':
       return;
   }
+}
+
+function digestOfRow({ path, entry }: SelectedRow, digests: ReadonlyMap<TreePath, Digest>): Digest {
+  const digest = (entry.type === 'file' ? entry.digest : undefined) ?? digests.get(path);
+  // A key without it would fit any content.
+  if (digest === undefined) throw new BuildError({ code: 'internal', message: `nobody knows the digest of /${path}` });
+  return digest;
 }
 
 function writeMeta(writer: KeyWriter, entry: NodeEntry, facts: Facts): void {

@@ -73,8 +73,12 @@ export async function selectSources(source: CopySource, action: CopyAction): Pro
   for (const path of action.requiredPaths.map(cleanPath)) {
     if (!sources.some((selected) => takes(selected, path))) throw await missing(path, treePath(path));
   }
-  let digests: Promise<ReadonlyMap<TreePath, Digest>> | undefined;
-  return { tree, sources, digests: async () => (digests ??= digestsOf(tree, unknowns.flat())) };
+  let known: Promise<ReadonlyMap<TreePath, Digest>> | undefined;
+  const digests = async (): Promise<ReadonlyMap<TreePath, Digest>> => {
+    const tops = sources.map(({ top }) => top);
+    return (known ??= digestsOf(tree, tops, unknowns.flat()));
+  };
+  return { tree, sources, digests };
 }
 
 /** All that there is at a path and below it. */
@@ -93,7 +97,7 @@ export async function selectWhole(tree: FileTree, path: TreePath, entry: NodeEnt
       yield* below;
     },
   };
-  return { rows, count: count + 1, linked, digests: await digestsOf(tree, unknown) };
+  return { rows, count: count + 1, linked, digests: await digestsOf(tree, [top], unknown) };
 }
 
 /** What must be known of all rows before the first is used; the top itself is not counted. */
@@ -106,12 +110,8 @@ async function surveyOf(
   const { entry, path } = top;
   const isAll = entry.type === 'directory' && filter === undefined;
   const { count, linked, unknown } = (isAll ? await tree.survey?.(path) : undefined) ?? surveyRows(rows);
-  if (entry.type !== 'file') return { count, linked, unknown };
-  return {
-    count,
-    linked: entry.hardlink === undefined ? linked : new Set([...linked, entry.hardlink]),
-    unknown: entry.digest === undefined ? [path, ...unknown] : unknown,
-  };
+  const isLink = entry.type === 'file' && entry.hardlink !== undefined;
+  return { count, linked: isLink ? new Set([...linked, entry.hardlink]) : linked, unknown };
 }
 
 function surveyRows(rows: Iterable<SelectedRow>): Survey {
@@ -135,10 +135,20 @@ function takes({ named, rows }: SelectedSource, path: string): boolean {
   return false;
 }
 
-async function digestsOf(tree: FileTree, paths: readonly TreePath[]): Promise<ReadonlyMap<TreePath, Digest>> {
+/**
+ * Of the files whose entries will not say their digests: those of the tops, which are made already, and of all where the
+ * tree does not learn.
+ */
+async function digestsOf(
+  tree: FileTree,
+  tops: readonly SelectedRow[],
+  below: readonly TreePath[],
+): Promise<ReadonlyMap<TreePath, Digest>> {
+  const paths = tops.flatMap(({ path, entry }) => (entry.type === 'file' && entry.digest === undefined ? [path] : []));
+  if (tree.learn === undefined) for (const path of below) paths.push(path);
+  else if (below.length > 0) await tree.learn(below);
+  const found = paths.length === 0 ? [] : await tree.digests(paths);
   const digests = new Map<TreePath, Digest>();
-  if (paths.length === 0) return digests;
-  const found = await tree.digests(paths);
   paths.forEach((path, i) => {
     const digest = found[i];
     if (digest !== undefined) digests.set(path, digest);

@@ -10,6 +10,7 @@
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { decodePath, encodePath } from '../sys/path.ts';
+import type { TreePath } from '../contracts/index.ts';
 import type { ContentListEntry } from './types.ts';
 
 const MAGIC = 0x4c434c53; // "SLCL"
@@ -59,6 +60,14 @@ export class ContentListWriter {
     this.#indices.word(this.#index);
   }
 
+  /** Adds a path of which the same is to be said as of the last, but for the digest. */
+  addLike(path: TreePath, digest: string | undefined): void {
+    if (++this.#count > ENTRIES_MAX) return;
+    this.#paths.path(path);
+    this.#digests.hex(digest);
+    this.#indices.word(this.#index);
+  }
+
   encode(): Uint8Array {
     if (this.#count > ENTRIES_MAX) return new ContentListWriter().encode();
     const facts = Buffer.from(`[${this.#facts.join(',')}]`, 'utf8');
@@ -91,8 +100,8 @@ class ByteColumn {
   /** {@link DIGEST_BYTES}; zeros for none. */
   hex(digits: string | undefined): void {
     this.#reserve(DIGEST_BYTES);
-    this.#buffer.fill(0, this.#length, this.#length + DIGEST_BYTES);
-    if (digits !== undefined) this.#buffer.write(digits, this.#length, DIGEST_BYTES, 'hex');
+    if (digits === undefined) this.#buffer.fill(0, this.#length, this.#length + DIGEST_BYTES);
+    else this.#buffer.write(digits, this.#length, DIGEST_BYTES, 'hex');
     this.#length += DIGEST_BYTES;
   }
 

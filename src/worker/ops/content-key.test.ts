@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Digest, Snapshot } from '../../contracts/index.ts';
 import { vertex } from '../../llb/index.ts';
@@ -232,4 +233,42 @@ test('the key of a small tree stays what it is: raise the version when this must
   expect(await keyOf(copyDir, base)).toMatchInlineSnapshot(
     `"sha256:38e8577aa16788990b6e580f05cd2ae4abe3ed5d20e6ae7169df2d2b18e8fcc3"`,
   );
+});
+
+test('a key is made of what docs/cache-keys.md says, field by field', async () => {
+  const hash = createHash('sha256');
+  const field = (value: string | number): void => {
+    const bytes = Buffer.from(value.toString());
+    const head = Buffer.alloc(typeof value === 'number' ? 9 : 4);
+    if (typeof value === 'number') head.writeUInt8(8);
+    if (typeof value === 'number') head.writeDoubleLE(value, 1);
+    else head.writeUInt32LE(bytes.length);
+    hash.update(head);
+    if (typeof value === 'string') hash.update(bytes);
+  };
+  const sha = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
+  const row = (name: string, type: string, mode: number, uid: number): void =>
+    [name, type, mode, uid, 0, 0].forEach(field);
+  ['slipway-content-1', 'copy', 0, 1, 'contents', 7].forEach(field);
+  row('a', 'file', 0o644, 0);
+  field(sha('1'));
+  row('b', 'file', 0o644, 0);
+  field(sha('2'));
+  row('c', 'file', 0o755, 0);
+  field(sha('3'));
+  row('d', 'directory', 0o755, 0);
+  row('d/e', 'directory', 0o755, 0);
+  row('d/f', 'file', 0o644, 7);
+  field(sha('4'));
+  row('d/g', 'file', 0o644, 0);
+  field(sha('5'));
+  const tree = {
+    'd/a': file('1'),
+    'd/b': file('2'),
+    'd/c': file('3', { mode: 0o755 }),
+    'd/d/e': dir(),
+    'd/d/f': file('4', { uid: 7 }),
+    'd/d/g': file('5'),
+  };
+  expect(await keyOf(copyAction('d', '/o/'), tree)).toBe(`sha256:${hash.digest('hex')}`);
 });

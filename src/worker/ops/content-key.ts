@@ -44,6 +44,34 @@ export async function contentKey(
 interface Writers {
   readonly key: KeyWriter;
   readonly list: ContentListWriter | undefined;
+  /** The row before, when what is said of it may hold for others, too: most files of a directory have one mode and owner. */
+  last?: Last | undefined;
+}
+
+interface Last {
+  readonly row: SelectedRow;
+  readonly facts: Facts;
+  /** From the type to the attributes. */
+  readonly bytes: Uint8Array;
+}
+
+/** Nothing is to be said of it but type, mode, owner and content. */
+function isPlain(entry: NodeEntry): boolean {
+  const { type, xattrs } = entry;
+  return xattrs === undefined && (type === 'directory' || (type === 'file' && entry.hardlink === undefined));
+}
+
+function isLike({ row, facts }: Last, other: SelectedRow, otherFacts: Facts): boolean {
+  const [a, b] = [row.entry, other.entry];
+  return (
+    a.type === b.type &&
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    row.held === other.held &&
+    facts === otherFacts &&
+    isPlain(b)
+  );
 }
 
 async function fileKey(
@@ -124,17 +152,27 @@ interface Links {
 }
 
 function writeRow(
-  { key: writer, list }: Writers,
+  writers: Writers,
   row: SelectedRow,
   facts: Facts,
   digests: ReadonlyMap<TreePath, Digest>,
   links: Links,
 ): void {
+  const { key: writer, list } = writers;
   const { name, path, entry } = row;
-  list?.add(listEntry(row, facts, digests));
   writer.text(name);
-  writer.text(row.held ? 'held' : entry.type);
-  writeMeta(writer, entry, factsOfRow(row, facts));
+  const { last } = writers;
+  if (last !== undefined && isLike(last, row, facts)) {
+    writer.again(last.bytes);
+    list?.addLike(path, listedDigest(entry.type === 'file' ? digestOfRow(row, digests) : undefined));
+  } else {
+    const bytes = writer.captured(() => {
+      writer.text(row.held ? 'held' : entry.type);
+      writeMeta(writer, entry, factsOfRow(row, facts));
+    });
+    list?.add(listEntry(row, facts, digests));
+    writers.last = isPlain(entry) ? { row, facts, bytes } : undefined;
+  }
   switch (entry.type) {
     case 'file': {
       const group = linkGroup(path, entry);

@@ -52,6 +52,20 @@ export class KeyWriter {
     this.#used += 9;
   }
 
+  /** Does what `write` does with this writer, a few short fields. @returns The bytes, for {@link KeyWriter.again}. */
+  captured(write: () => void): Uint8Array {
+    this.#flush();
+    write();
+    return Uint8Array.from(this.#buffer.subarray(0, this.#used));
+  }
+
+  /** Writes what was captured before. */
+  again(captured: Uint8Array): void {
+    if (this.#used + captured.length > BUFFER_BYTES) this.#flush();
+    this.#buffer.set(captured, this.#used);
+    this.#used += captured.length;
+  }
+
   #flush(): void {
     this.#hash.update(this.#buffer.subarray(0, this.#used));
     this.#used = 0;

@@ -355,7 +355,7 @@ class RemoteBuild {
 
   #finish({ ExporterResponse: response = {} }: PbSolveResponse): RemoteResult {
     finishLocalCaches(this.#options.cache, response);
-    finishLayouts(this.#options.outputs, this.#written);
+    finishLayouts(this.#options.outputs, this.#written, response);
     return { response };
   }
 

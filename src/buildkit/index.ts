@@ -24,7 +24,7 @@ export type { Assignment, NodeState } from './nodes.ts';
 export { partOfStage } from './partial.ts';
 export { independentStages, placeGroups, stepsBefore } from './stages.ts';
 export type { MovableStage, StageGroup } from './stages.ts';
-export { parseRemoteOutputs, withEpoch } from './outputs.ts';
+export { parseRemoteOutputs, withEpoch, withoutRewriting } from './outputs.ts';
 export type { RemoteOutput } from './outputs.ts';
 export { probeNode } from './probe.ts';
 export type { NodeToProbe, ProbedNode } from './probe.ts';

@@ -10,6 +10,7 @@ export interface LayoutEntry {
   readonly digest: string;
   readonly size: number;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly platform?: unknown;
 }
 
 export const REF_NAME = 'org.opencontainers.image.ref.name';
@@ -45,12 +46,33 @@ function keyOf({ annotations, digest }: LayoutEntry): string {
   return annotations?.[IMAGE_NAME] ?? annotations?.[REF_NAME] ?? digest;
 }
 
-/** After the build: names the image in the layouts whose blobs the daemon wrote. */
-export function finishLayouts(outputs: readonly RemoteOutput[], written: ReadonlySet<string>): void {
+/**
+ * After the build: names the image in the layouts whose blobs the daemon wrote.
+ *
+ * @param response The daemon's, which has the descriptor of one of them.
+ */
+export function finishLayouts(
+  outputs: readonly RemoteOutput[],
+  written: ReadonlySet<string>,
+  response: Readonly<Record<string, string>>,
+): void {
   for (const { receive, attrs } of outputs) {
     if (receive?.kind !== 'layout') continue;
     const image = topOf(receive.dest, written);
-    if (image !== undefined) addToLayout(receive.dest, image, (attrs['name'] ?? '').split(',').filter(Boolean));
+    if (image === undefined) continue;
+    const told = descriptorOf(response);
+    const entry = told?.digest === image.digest ? { ...told, ...image } : image;
+    addToLayout(receive.dest, entry, (attrs['name'] ?? '').split(',').filter(Boolean));
+  }
+}
+
+function descriptorOf(response: Readonly<Record<string, string>>): LayoutEntry | undefined {
+  const text = response['containerimage.descriptor'];
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(Buffer.from(text, 'base64').toString('utf8')) as LayoutEntry;
+  } catch {
+    return undefined; // what is in the layout says what it is, too
   }
 }
 

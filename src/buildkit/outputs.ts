@@ -1,5 +1,6 @@
 /** Words of `-o` and `-t` for a daemon: its exporters take attributes as they are written; what comes back lands here. */
 import { resolve } from 'node:path';
+import { closest, distance } from 'fastest-levenshtein';
 import { BuildError } from '../contracts/index.ts';
 import { parseAnnotation, parseCsv } from '../export/index.ts';
 import type { Annotation } from '../export/index.ts';
@@ -9,6 +10,8 @@ export interface RemoteOutput {
   /** BuildKit's exporter and its attributes. */
   readonly type: string;
   readonly attrs: Readonly<Record<string, string>>;
+  /** Those of `attrs` that nobody wrote: where a daemon does not take them they go. */
+  readonly implied?: readonly string[] | undefined;
   /** What the daemon sends us; undefined where it keeps or pushes the result itself. */
   readonly receive: Receive | undefined;
 }
@@ -23,6 +26,7 @@ export type Receive =
 
 /** Exporters of images. */
 const IMAGES = new Set(['image', 'oci', 'docker']);
+const REWRITE = 'rewrite-timestamp';
 
 /**
  * With SOURCE_DATE_EPOCH our own engine bounds the times in layers too, so that equal inputs are equal images; daemons
@@ -30,8 +34,19 @@ const IMAGES = new Set(['image', 'oci', 'docker']);
  */
 export function withEpoch(outputs: readonly RemoteOutput[]): readonly RemoteOutput[] {
   return outputs.map((output) =>
-    IMAGES.has(output.type) ? { ...output, attrs: { 'rewrite-timestamp': 'true', ...output.attrs } } : output,
+    !IMAGES.has(output.type) || REWRITE in output.attrs
+      ? output
+      : { ...output, attrs: { ...output.attrs, [REWRITE]: 'true' }, implied: [REWRITE] },
   );
+}
+
+/** The outputs of a daemon whose store unpacks every image as it comes, which the times in layers must not change for. */
+export function withoutRewriting(outputs: readonly RemoteOutput[]): readonly RemoteOutput[] {
+  return outputs.map((output) => {
+    if (output.type !== 'image' || output.implied?.includes(REWRITE) !== true) return output;
+    const attrs = Object.fromEntries(Object.entries(output.attrs).filter(([key]) => key !== REWRITE));
+    return { ...output, attrs, implied: undefined };
+  });
 }
 
 export interface OutputOptions {
@@ -41,6 +56,28 @@ export interface OutputOptions {
   readonly cwd: string;
   /** `--annotation`: on the images of all outputs. */
   readonly annotations?: readonly string[] | undefined;
+}
+
+/** What daemons pass over without a word when it is misspelt (exporter/containerimage/exptypes/keys.go and others). */
+const KNOWN = [
+  ...['type', 'dest', 'mode', 'tar', 'name', 'push', 'push-by-digest', 'registry.insecure', 'unpack', 'store'],
+  ...['compression', 'compression-level', 'force-compression', 'oci-mediatypes', 'oci-artifact'],
+  ...['rewrite-timestamp', 'source-date-epoch', 'platform-split', 'name-canonical', 'dangling-name-prefix'],
+  ...['prefer-nondist-layers', 'attestation-prefix'],
+];
+/** Edits up to which an attribute that nobody knows counts as a slip of one that is known. */
+const SLIP = 2;
+
+/** @throws BuildError `usage` */
+function checkSpelling(word: string, key: string): void {
+  if (KNOWN.includes(key) || key.startsWith('annotation')) return;
+  const near = closest(key, KNOWN);
+  if (distance(key, near) <= SLIP)
+    throw usage(word, `has an unknown attribute ${JSON.stringify(key)}`, `did you mean ${near}?`);
+}
+
+function isOn(value: string | undefined): boolean {
+  return /^(?:1|t|true)$/i.test(value ?? '');
 }
 
 /** Attributes that are ours; the rest goes to the daemon, which knows best which it has. */
@@ -58,6 +95,11 @@ export function parseRemoteOutputs({ words, names, cwd, annotations = [] }: Outp
   const named = outputs.some(({ type }) => type === 'image');
   const all = names.length > 0 && !named ? [image({}, names), ...outputs] : outputs;
   const attrs = Object.fromEntries(annotations.flatMap(parseAnnotation).map(annotationAttr));
+  for (const { type, attrs: own } of all) {
+    // A daemon would push it under a name of its own making.
+    if (type === 'image' && isOn(own['push']) && (own['name'] ?? '') === '')
+      throw new BuildError({ code: 'usage', message: 'a push needs a name', hint: 'add -t HOST/NAME:TAG' });
+  }
   return all.map((output) => (IMAGES.has(output.type) ? { ...output, attrs: { ...attrs, ...output.attrs } } : output));
 }
 
@@ -80,6 +122,7 @@ function parseWord(word: string, names: readonly string[], cwd: string): RemoteO
     fields.set(field.slice(0, equals).trim(), field.slice(equals + 1));
   }
   const type = fields.get('type') ?? '';
+  for (const key of fields.keys()) checkSpelling(word, key);
   const attrs = Object.fromEntries([...fields].filter(([key]) => !OURS.has(key)));
   const dest = fields.get('dest') ?? '';
   const asStream = (): Receive =>
@@ -88,7 +131,8 @@ function parseWord(word: string, names: readonly string[], cwd: string): RemoteO
     case 'image':
       return image(attrs, names);
     case 'registry':
-      return image({ push: 'true', ...attrs }, names);
+      // In the registry alone, as here: daemons with a store of images keep what they push unless they are told.
+      return image({ push: 'true', store: 'false', ...attrs }, names);
     case 'oci':
     case 'docker': {
       const named = withNames(attrs, names);

@@ -10,7 +10,7 @@ import { RpcStatus } from './gen/control.ts';
 import { GrpcError, STATUS } from './grpc/status.ts';
 import { addToLayout } from './layout.ts';
 import { assignPlatforms, groupByNode, type NodeState } from './nodes.ts';
-import { parseRemoteOutputs, withEpoch } from './outputs.ts';
+import { parseRemoteOutputs, withEpoch, withoutRewriting } from './outputs.ts';
 import { rankByKey } from './routing.ts';
 import { endpointText, parseEndpoint } from './transport/endpoint.ts';
 
@@ -162,6 +162,20 @@ describe('outputs', () => {
   it('have their times bounded where an image is made of them', () => {
     const outputs = withEpoch(parse(['out', 'type=oci,dest=x', 'type=image,rewrite-timestamp=false']));
     expect(outputs.map(({ attrs }) => attrs['rewrite-timestamp'])).toEqual([undefined, 'true', 'false']);
+    // Docker's store takes no such images; what was asked for in so many words is left to its answer.
+    const images = withEpoch(parse(['type=image', 'type=image,rewrite-timestamp=true', 'type=oci,dest=x']));
+    expect(withoutRewriting(images).map(({ attrs }) => attrs['rewrite-timestamp'])).toEqual([
+      undefined,
+      'true',
+      'true',
+    ]);
+  });
+
+  it('are refused where a daemon would do something else without a word', () => {
+    for (const word of ['type=image,push=true', 'type=registry', 'type=oci,compresion=zstd', 'type=local,dset=x']) {
+      expect(() => parse([word]), word).toThrow(expect.objectContaining({ code: 'usage' }) as Error);
+    }
+    expect(() => parse(['type=image,vendor-attribute=x'])).not.toThrow();
   });
 });
 

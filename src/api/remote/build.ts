@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseRemoteOutputs, withEpoch, type RemoteOutput } from '../../buildkit/index.ts';
 import { BuildError, isDigest, type RemoteResult } from '../../contracts/index.ts';
-import { parseReference } from '../../image/reference.ts';
+import { parseReference, referenceToString } from '../../image/reference.ts';
 import { redactError, redactSecrets } from '../../progress/index.ts';
 import { both } from '../records/build-record.ts';
 import type { Builder } from '../builders/types.ts';
@@ -48,10 +48,8 @@ async function buildRemote(
     cwd: cwdOf(options),
     annotations: options.annotations,
   });
-  // A name that is none is the user's slip, not something to ask a daemon.
-  for (const { attrs } of parsed)
-    for (const name of (attrs['name'] ?? '').split(',')) if (name !== '') parseReference(name);
-  const outputs = options.buildArgs?.['SOURCE_DATE_EPOCH'] === undefined ? parsed : withEpoch(parsed);
+  const named = parsed.map(withWholeNames);
+  const outputs = options.buildArgs?.['SOURCE_DATE_EPOCH'] === undefined ? named : withEpoch(named);
   const platforms = options.platform === undefined ? undefined : parsePlatforms(options.platform);
   try {
     const weights = new Map<string, StageWeight>();
@@ -66,6 +64,21 @@ async function buildRemote(
   } catch (error) {
     throw error instanceof BuildError ? redactError(error, served.values()) : error;
   }
+}
+
+/**
+ * Names as registries and other tools have them; a layout has them from us.
+ *
+ * @throws BuildError `usage` for a name that is none: the user's slip, not something to ask a daemon
+ */
+function withWholeNames(output: RemoteOutput): RemoteOutput {
+  const names = (output.attrs['name'] ?? '').split(',').filter(Boolean);
+  const whole = names.map((name) => {
+    const { tag = 'latest', ...reference } = parseReference(name);
+    return referenceToString({ ...reference, tag });
+  });
+  if (output.receive?.kind !== 'layout' || names.length === 0) return output;
+  return { ...output, attrs: { ...output.attrs, name: whole.join(',') } };
 }
 
 /** Words that only mean something where the steps run in this process. */

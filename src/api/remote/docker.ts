@@ -1,5 +1,11 @@
 /** What dockerd with its classic image store cannot do in a build is done after it, or said before it. */
-import { hasContainerdStore, pushImage, type Endpoint, type RemoteOutput } from '../../buildkit/index.ts';
+import {
+  hasContainerdStore,
+  pushImage,
+  withoutRewriting,
+  type Endpoint,
+  type RemoteOutput,
+} from '../../buildkit/index.ts';
 import { BuildError, type BuildEventSink } from '../../contracts/index.ts';
 import { parseReference, referenceToString, repositoryName } from '../../image/index.ts';
 import { createCredentialBroker } from '../../registry/index.ts';
@@ -20,9 +26,17 @@ export interface DockerPlan {
 /** @throws BuildError `unsupported` for outputs that this dockerd does not make */
 export async function planForDocker(
   endpoint: Endpoint,
-  outputs: readonly RemoteOutput[],
+  asked: readonly RemoteOutput[],
   surroundings: Surroundings,
 ): Promise<DockerPlan> {
+  const outputs = endpoint.kind === 'docker' ? withoutRewriting(asked) : asked;
+  if (outputs.some((output, i) => output !== asked[i])) {
+    surroundings.events({
+      type: 'warning',
+      message: 'SOURCE_DATE_EPOCH does not bound the times in the layers of an image that Docker keeps',
+      hint: 'add -o type=oci,dest=FILE for one whose times are bounded, or build on another BuildKit',
+    });
+  }
   const plain = { outputs, finish: async () => await Promise.resolve() };
   const needsStore = outputs.filter(({ type, attrs }) => type === 'oci' || type === 'docker' || isOn(attrs['push']));
   if (endpoint.kind !== 'docker' || needsStore.length === 0) return plain;
@@ -45,10 +59,11 @@ export async function planForDocker(
     });
   }
   return {
-    outputs: outputs.map((output) => {
-      const { push, ...attrs } = output.attrs;
-      return push === undefined ? output : { ...output, attrs };
-    }),
+    // It is pushed out of the store.
+    outputs: outputs.map((output) => ({
+      ...output,
+      attrs: Object.fromEntries(Object.entries(output.attrs).filter(([key]) => key !== 'push' && key !== 'store')),
+    })),
     finish: async () => {
       const broker = createCredentialBroker(surroundings.env);
       try {

@@ -8,6 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { busyboxLayout } from '../support/base-image.ts';
 import { Bench } from '../support/cli.ts';
+import { onBothEngines } from '../support/engines.ts';
 
 const CANARY = 'canary-3f9a1c77e2';
 
@@ -30,80 +31,83 @@ function leaks(directory: string): readonly string[] {
   });
 }
 
-it('secret mounts leave nothing behind, whether the step succeeds or fails', async () => {
-  const context = bench.context('secret', {
-    Dockerfile: `FROM busybox
+onBothEngines(bench, (engine) => {
+  it('secret mounts leave nothing behind, whether the step succeeds or fails', async () => {
+    const context = bench.context('secret', {
+      Dockerfile: `FROM busybox
 RUN --mount=type=secret,id=token test "$(cat /run/secrets/token)" = ${CANARY.slice(0, 6)}"${CANARY.slice(6)}"
 RUN --mount=type=secret,id=token,env=TOKEN test -n "$TOKEN" && echo ok > /ok
 RUN --mount=type=secret,id=token,target=/deep/er/token test -s /deep/er/token
 `,
+    });
+    const layout = join(bench.dir, `layout-${engine.name}`);
+    const args = ['--build-context', base, '--secret', 'id=token,env=SECRET_VALUE', '--progress', 'plain'];
+    const state = join(bench.dir, `state-${engine.name}`);
+    const env = { SECRET_VALUE: CANARY, SLIPWAY_ROOT: state };
+    const built = await engine.build([...args, '-t', 'secret', '-o', `type=oci,tar=false,dest=${layout}`, context], {
+      env,
+    });
+    expect(built, built.stderr).toMatchObject({ code: 0 });
+    expect(built.stderr).not.toContain(CANARY);
+
+    bench.context('secret', {
+      Dockerfile: 'FROM busybox\nRUN --mount=type=secret,id=token test -z "$(cat /run/secrets/token)"\n',
+    });
+    const failed = await engine.build([...args, context], { env });
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).not.toContain(CANARY);
+
+    expect(leaks(layout)).toEqual([]);
+    expect(leaks(state)).toEqual([]);
   });
-  const layout = join(bench.dir, 'layout');
-  const args = ['build', '--build-context', base, '--secret', 'id=token,env=SECRET_VALUE', '--progress', 'plain'];
-  const env = { SECRET_VALUE: CANARY };
-  const built = await bench.run([...args, '-t', 'secret', '-o', `type=oci,tar=false,dest=${layout}`, context], { env });
-  expect(built, built.stderr).toMatchObject({ code: 0 });
-  expect(built.stderr).not.toContain(CANARY);
 
-  bench.context('secret', {
-    Dockerfile: 'FROM busybox\nRUN --mount=type=secret,id=token test -z "$(cat /run/secrets/token)"\n',
+  it('a secret that a step prints is not in the log', async () => {
+    const context = bench.context('printed', {
+      Dockerfile: 'FROM busybox\nRUN --mount=type=secret,id=token cat /run/secrets/token; exit 3\n',
+    });
+    const result = await engine.build(
+      ['--build-context', base, '--secret', 'id=token,env=SECRET_VALUE', '--progress', 'plain', context],
+      {
+        env: { SECRET_VALUE: CANARY },
+      },
+    );
+    expect(result.code).toBe(1);
+    expect(result.stderr).not.toContain(CANARY);
   });
-  const failed = await bench.run([...args, context], { env });
-  expect(failed.code).toBe(1);
-  expect(failed.stderr).not.toContain(CANARY);
 
-  expect(leaks(layout)).toEqual([]);
-  expect(leaks(join(bench.dir, 'state'))).toEqual([]);
-});
-
-it('a secret that a step prints is not in the log', async () => {
-  const context = bench.context('printed', {
-    Dockerfile: 'FROM busybox\nRUN --mount=type=secret,id=token cat /run/secrets/token; exit 3\n',
+  it('a build argument that the proxies use is not in the image', async () => {
+    const context = bench.context('proxy', { Dockerfile: 'FROM busybox\nRUN test -n "$HTTP_PROXY"\n' });
+    const layout = join(bench.dir, `proxy-layout-${engine.name}`);
+    const result = await engine.build([
+      '--build-context',
+      base,
+      '--build-arg',
+      `HTTP_PROXY=http://user:${CANARY}@127.0.0.1:1`,
+      '-o',
+      `type=oci,tar=false,dest=${layout}`,
+      context,
+    ]);
+    expect(result, result.stderr).toMatchObject({ code: 0 });
+    expect(leaks(layout)).toEqual([]);
   });
-  const result = await bench.run(
-    ['build', '--build-context', base, '--secret', 'id=token,env=SECRET_VALUE', '--progress', 'plain', context],
-    {
-      env: { SECRET_VALUE: CANARY },
-    },
-  );
-  expect(result.code).toBe(1);
-  expect(result.stderr).not.toContain(CANARY);
-});
 
-it('a build argument that the proxies use is not in the image', async () => {
-  const context = bench.context('proxy', { Dockerfile: 'FROM busybox\nRUN test -n "$HTTP_PROXY"\n' });
-  const layout = join(bench.dir, 'proxy-layout');
-  const result = await bench.run([
-    'build',
-    '--build-context',
-    base,
-    '--build-arg',
-    `HTTP_PROXY=http://user:${CANARY}@127.0.0.1:1`,
-    '-o',
-    `type=oci,tar=false,dest=${layout}`,
-    context,
-  ]);
-  expect(result, result.stderr).toMatchObject({ code: 0 });
-  expect(leaks(layout)).toEqual([]);
-});
-
-it('credentials in a URL are not shown when it fails', async () => {
-  const context = bench.context('url', { Dockerfile: `ARG URL\nFROM busybox\nARG URL\nADD $URL /file\n` });
-  const result = await bench.run([
-    'build',
-    '--build-context',
-    base,
-    '--build-arg',
-    `URL=http://user:${CANARY}@127.0.0.1:9/file`,
-    '--progress',
-    'plain',
-    context,
-  ]);
-  expect(result.code).not.toBe(0);
-  expect(
-    result.stderr
-      .split('\n')
-      .filter((line) => line.startsWith('error:'))
-      .join(),
-  ).not.toContain(CANARY);
+  it('credentials in a URL are not shown when it fails', async () => {
+    const context = bench.context('url', { Dockerfile: `ARG URL\nFROM busybox\nARG URL\nADD $URL /file\n` });
+    const result = await engine.build([
+      '--build-context',
+      base,
+      '--build-arg',
+      `URL=http://user:${CANARY}@127.0.0.1:9/file`,
+      '--progress',
+      'plain',
+      context,
+    ]);
+    expect(result.code).not.toBe(0);
+    expect(
+      result.stderr
+        .split('\n')
+        .filter((line) => line.startsWith('error:'))
+        .join(),
+    ).not.toContain(CANARY);
+  });
 });

@@ -9,6 +9,10 @@ export interface TestEngine {
   readonly name: 'embedded' | 'buildkit';
   /** `slipway build` with these words. */
   build(words: readonly string[], options?: BuildOptions): Promise<CliResult>;
+  /** The same, with its standard output as it is. */
+  buildBytes(words: readonly string[], options?: BuildOptions): ReturnType<Bench['runBytes']>;
+  /** Names in the store of images. */
+  images(): Promise<readonly string[]>;
 }
 
 type BuildOptions = Parameters<Bench['run']>[1] & {
@@ -18,8 +22,16 @@ type BuildOptions = Parameters<Bench['run']>[1] & {
 
 /** Defines the tests once for this process and once for the BuildKit of a dockerd of their own. */
 export function onBothEngines(bench: Bench, tests: (engine: TestEngine) => void): void {
+  const lines = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
+  const format = ['images', '--format', '{{.Repository}}:{{.Tag}}'];
+
   describe('on the embedded engine', () => {
-    tests({ name: 'embedded', build: async (words, options) => await bench.run(['build', ...words], options) });
+    tests({
+      name: 'embedded',
+      build: async (words, options) => await bench.run(['build', ...words], options),
+      buildBytes: async (words, options) => await bench.runBytes(['build', ...words], options),
+      images: async () => lines((await bench.run(format)).stdout),
+    });
   });
 
   const lacks = dockerdLacks();
@@ -30,14 +42,17 @@ export function onBothEngines(bench: Bench, tests: (engine: TestEngine) => void)
       dockerd = await startDockerd(join(bench.dir, 'dockerd'));
     });
     afterAll(async () => await dockerd?.stop());
+    // Its steps have no network but this machine's.
+    const all = (words: readonly string[], options: BuildOptions = {}): readonly string[] => [
+      ...['build', '--builder', `docker://${started(dockerd).host}`],
+      ...(options.plainNetwork === true ? [] : ['--network', 'host']),
+      ...words,
+    ];
     tests({
       name: 'buildkit',
-      build: async (words, options) => {
-        // Its steps have no network but this machine's.
-        const network = options?.plainNetwork === true ? [] : ['--network', 'host'];
-        const own = ['--builder', `docker://${started(dockerd).host}`, ...network];
-        return await bench.run(['build', ...own, ...words], options);
-      },
+      build: async (words, options) => await bench.run(all(words, options), options),
+      buildBytes: async (words, options) => await bench.runBytes(all(words, options), options),
+      images: async () => await Promise.resolve(lines(started(dockerd).docker(...format))),
     });
   });
 }

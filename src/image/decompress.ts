@@ -1,4 +1,5 @@
 /** Compressed streams to plain ones, told apart by their first bytes, whatever a media type says. */
+import type { Transform } from 'node:stream';
 import { BuildError } from '../contracts/index.ts';
 import type { ErrorCode } from '../contracts/index.ts';
 import { zstdFrames } from './zstd-frames.ts';
@@ -38,6 +39,7 @@ export interface DecompressOptions {
  * The plain bytes of a stream that is compressed with gzip (any number of members), zstd (any number of frames) or not at
  * all. Bounded memory; decoding runs on the thread pool.
  *
+ * @param source Its chunks may be used again once the next one was asked for.
  * @throws BuildError `hostile` (or `options.code`) for damaged streams; `unsupported` for bzip2 and xz.
  */
 export async function* decompress(
@@ -119,13 +121,13 @@ async function step(pieces: AsyncGenerator<FramePiece>, options: DecompressOptio
 
 async function* through(
   source: AsyncIterable<Uint8Array>,
-  decoder: NodeJS.ReadWriteStream,
+  decoder: Transform,
   options: DecompressOptions,
 ): AsyncGenerator<Uint8Array> {
-  const { pipeline } = await import('node:stream/promises');
   const failure: { error?: Error } = {};
-  const pumped = pipeline(source, decoder).catch((error: unknown) => {
+  const pumped = feed(source, decoder).catch((error: unknown) => {
     failure.error = error instanceof Error ? error : new Error(String(error));
+    decoder.destroy(failure.error);
   });
   try {
     for await (const chunk of decoder) yield chunk as Buffer;
@@ -134,6 +136,20 @@ async function* through(
   } catch (error) {
     throw damaged(failure.error ?? error, options);
   }
+}
+
+/** Asks for the next chunk when the decoder is done with the one before, or is gone. */
+async function feed(source: AsyncIterable<Uint8Array>, decoder: Transform): Promise<void> {
+  let wake: (() => void) | undefined;
+  decoder.once('close', () => wake?.());
+  for await (const chunk of source) {
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      decoder.write(chunk, () => resolve());
+    });
+    if (decoder.destroyed) return;
+  }
+  decoder.end();
 }
 
 /** Errors of the decoders become ours; errors of the source stay what they are. */

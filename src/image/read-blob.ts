@@ -9,10 +9,11 @@ import { readLayer } from './layer-tree.ts';
 
 export type ToReadThread =
   | { readonly kind: 'start'; readonly name: string }
-  | { readonly kind: 'chunk'; readonly bytes: Uint8Array }
+  | { readonly kind: 'chunk'; readonly bytes: Uint8Array<ArrayBuffer>; readonly length: number }
   | { readonly kind: 'end' };
 export type FromReadThread =
-  | { readonly kind: 'taken' }
+  /** The chunk goes back to be filled again. */
+  | { readonly kind: 'taken'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'done'; readonly tree: Uint8Array; readonly diffId: Digest; readonly contentSize: number }
   | { readonly kind: 'error'; readonly error: BuildErrorInit };
 
@@ -42,6 +43,7 @@ let threads = 0;
  * `readLayer` of a compressed blob. A large one is decompressed and hashed on a thread of its own, so that who gets its
  * bytes can get and verify the next meanwhile.
  *
+ * @param compressed Its chunks may be used again once the next one was asked for.
  * @throws BuildError as `readLayer` and `decompress`
  */
 export async function readBlob(compressed: AsyncIterable<Uint8Array>, options: ReadBlobOptions): Promise<ReadBlob> {
@@ -57,10 +59,6 @@ export async function readBlob(compressed: AsyncIterable<Uint8Array>, options: R
   }
 }
 
-function newBlock(): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.allocUnsafeSlow(CHUNK).buffer);
-}
-
 async function readOnThread(
   compressed: AsyncIterable<Uint8Array>,
   { name, signal }: ReadBlobOptions,
@@ -70,6 +68,8 @@ async function readOnThread(
   const thread = new Worker(entryUrl(import.meta.url, './read-layer-thread.ts'), { trackUnmanagedFds: false });
   const post = (message: ToReadThread, transfer: readonly ArrayBuffer[] = []): void =>
     thread.postMessage(message, [...transfer]);
+  const free: Uint8Array<ArrayBuffer>[] = [];
+  const emptyBlock = (): Uint8Array<ArrayBuffer> => free.pop() ?? new Uint8Array(Buffer.allocUnsafeSlow(CHUNK).buffer);
   let ahead = 0;
   let wake: (() => void) | undefined;
   const answer = new Promise<ReadBlob>((resolve, reject) => {
@@ -77,6 +77,7 @@ async function readOnThread(
     thread.on('message', (message: FromReadThread) => {
       if (message.kind === 'taken') {
         ahead--;
+        free.push(message.bytes);
         wake?.();
       } else if (message.kind === 'error') reject(new BuildError(message.error));
       else {
@@ -90,14 +91,14 @@ async function readOnThread(
     state.failed = true;
     wake?.();
   });
-  const send = async (bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+  const send = async (bytes: Uint8Array<ArrayBuffer>, length: number): Promise<void> => {
     while (ahead >= AHEAD && !state.failed) await new Promise<void>((resolve) => (wake = resolve));
     ahead++;
-    post({ kind: 'chunk', bytes }, [bytes.buffer]);
+    post({ kind: 'chunk', bytes, length }, [bytes.buffer]);
   };
   try {
     post({ kind: 'start', name });
-    let block = newBlock();
+    let block = emptyBlock();
     let used = 0;
     for await (const part of compressed) {
       signal.throwIfAborted();
@@ -107,14 +108,14 @@ async function readOnThread(
         used += length;
         from += length;
         if (used < CHUNK) continue;
-        await send(block);
-        block = newBlock();
+        await send(block, used);
+        block = emptyBlock();
         used = 0;
       }
       // What is wrong will be said by the answer.
       if (state.failed) break;
     }
-    if (used > 0) await send(block.slice(0, used));
+    if (used > 0) await send(block, used);
     post({ kind: 'end' });
     return await answer;
   } finally {

@@ -10,7 +10,7 @@ const port = parentPort;
 if (port !== null) {
   const post = (message: FromReadThread, transfer: readonly ArrayBuffer[] = []): void =>
     port.postMessage(message, [...transfer]);
-  const chunks: Uint8Array[] = [];
+  const chunks: Extract<ToReadThread, { kind: 'chunk' }>[] = [];
   let ended = false;
   let wake: (() => void) | undefined;
   let name = '';
@@ -19,8 +19,9 @@ if (port !== null) {
     for (;;) {
       const chunk = chunks.shift();
       if (chunk !== undefined) {
-        yield chunk;
-        post({ kind: 'taken' });
+        const { bytes, length } = chunk;
+        yield bytes.subarray(0, length);
+        post({ kind: 'taken', bytes }, [bytes.buffer]);
       } else if (ended) return;
       else await new Promise<void>((resolve) => (wake = resolve));
     }
@@ -41,7 +42,7 @@ if (port !== null) {
       });
       return;
     }
-    if (message.kind === 'chunk') chunks.push(message.bytes);
+    if (message.kind === 'chunk') chunks.push(message);
     else ended = true;
     wake?.();
   });

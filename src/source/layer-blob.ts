@@ -19,7 +19,7 @@ export interface BlobDeps {
 
 export type BlobRow = LayerRow['blobs'][number];
 
-const READ_SIZE = 256 * 1024;
+const READ_SIZE = 512 * 1024;
 
 /**
  * Makes a layer's blob local and trusted and its tree known, in one reading: downloaded bytes go to the store, to the
@@ -78,7 +78,8 @@ async function ingest(id: LayerId, blob: BlobRow, deps: BlobDeps): Promise<void>
     await progress.downloading(async (onProgress) => {
       const writer = await store.createBlob();
       await into(writer, async () => {
-        const tee = new Tee(streamBlob(blob.repositories, blob, deps.registry, { signal, onProgress }), writer);
+        const parts = streamBlob(blob.repositories, blob, deps.registry, { signal, onProgress });
+        const tee = new Tee(inBlocks(parts), writer);
         await readTree(id, blob, tee.stream(), deps, async () => {
           await tee.rest();
           await writer.commit(blob);
@@ -253,10 +254,32 @@ function foreignHint({ annotations }: BlobRow): string {
   return `this is a foreign layer, which registries do not keep: ${where}; ADD it from there, or use another base`;
 }
 
+/**
+ * What a network brings in small parts, in blocks: a write to disk and a turn of everything behind it take their time
+ * whatever their size. Each is gone once the next one is asked for.
+ */
+async function* inBlocks(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const block = Buffer.allocUnsafeSlow(READ_SIZE);
+  let used = 0;
+  for await (const part of parts) {
+    for (let from = 0; from < part.length;) {
+      const length = Math.min(part.length - from, READ_SIZE - used);
+      block.set(part.subarray(from, from + length), used);
+      used += length;
+      from += length;
+      if (used < READ_SIZE) continue;
+      yield block;
+      used = 0;
+    }
+  }
+  if (used > 0) yield block.subarray(0, used);
+}
+
 /** A stream that is read by one and written by another; the reader may stop before its end. */
 class Tee {
   readonly #parts: AsyncIterator<Uint8Array>;
   readonly #writer: BlobWriter;
+  #before: Promise<unknown> = Promise.resolve();
 
   constructor(parts: AsyncIterable<Uint8Array>, writer: BlobWriter) {
     this.#parts = parts[Symbol.asyncIterator]();
@@ -273,7 +296,14 @@ class Tee {
     while ((await this.#next()).done !== true);
   }
 
-  async #next(): Promise<IteratorResult<Uint8Array, undefined>> {
+  /** One part at a time, also when a reader that has stopped still waits for one. */
+  #next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const next = this.#before.then(() => this.#step());
+    this.#before = next.catch(() => undefined);
+    return next;
+  }
+
+  async #step(): Promise<IteratorResult<Uint8Array, undefined>> {
     const part = await this.#parts.next();
     if (part.done === true) return { done: true, value: undefined };
     await this.#writer.write(part.value);

@@ -142,12 +142,12 @@ function readStatements(
 }
 
 function readStatement(logical: LogicalLine, cursor: LineCursor, escape: string, comments: readonly Word[]): Statement {
-  const cut = cutStatement(logical, { start: 0, end: logical.text.length }, escape);
+  const cut = cutStatement(logical, { start: 0, end: logical.text.length }, escape, comments);
   const before = cursor.number;
   const heredocs = takesHeredocs(cut) ? readHeredocs(logical, cursor) : [];
-  if (cursor.number === before) return { ...cut, comments };
+  if (cursor.number === before) return cut;
   const end = { line: cursor.number, column: lastLineLength(cursor) };
-  return { ...cut, heredocs, comments, range: { start: cut.range.start, end } };
+  return { ...cut, heredocs, range: { start: cut.range.start, end } };
 }
 
 /** Of the line just read, without its newline. */

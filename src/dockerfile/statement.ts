@@ -25,7 +25,12 @@ export interface Statement {
 }
 
 /** Cuts a logical line, or the trigger within one, into keyword, flags and arguments. */
-export function cutStatement(line: LogicalLine, within: Span, escape: string): Statement {
+export function cutStatement(
+  line: LogicalLine,
+  within: Span,
+  escape: string,
+  comments: readonly Word[] = [],
+): Statement {
   const span = trimSpan(line.text, within);
   const { first, rest } = cutSpan(line.text, span);
   const keyword = wordOf(line, first);
@@ -41,7 +46,7 @@ export function cutStatement(line: LogicalLine, within: Span, escape: string): S
     escape,
     heredocs: [],
     range: rangeOf(line, span),
-    comments: [],
+    comments,
   };
 }
 

@@ -122,8 +122,8 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
         const { digest, metadata, op } = vertex;
         const key = keys.get(digest) ?? '';
         const lookup = lookups.get(digest);
-        const record = key === '' ? undefined : store.findRecord(outcomes.get(digest)?.key ?? key);
-        const known = lookup === undefined ? inputsOf(record) : undefined;
+        const name = outcomes.get(digest)?.key ?? key;
+        const known = lookup === undefined && name !== '' ? inputsOf(store.findRecord(name)) : undefined;
         return {
           digest,
           kind: stepKind(vertex),
@@ -141,10 +141,23 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
           }),
           source: lookup?.source ?? known?.source,
           identifier: op.kind === 'source' ? op.identifier : undefined,
-          size: sizeOf(record, store),
+          size: name === '' ? undefined : sizeOf(name, store),
         };
       }),
     };
+  }
+
+  /** By record: the row of one names all layers of its step. */
+  const sizes = new Map<string, number>();
+
+  /** Bytes of the layer that the step added. */
+  function sizeOf(key: string, store: Store): number | undefined {
+    const seen = sizes.get(key);
+    if (seen !== undefined) return seen;
+    const top = store.findRecord(key)?.outputs[0]?.at(-1);
+    const size = top === undefined ? undefined : store.layer(top)?.size;
+    if (size !== undefined) sizes.set(key, size);
+    return size;
   }
 
   function runsOf(store: Store, recorded: ReadonlyMap<Digest, RecordedVertex>): readonly StepRun[] {
@@ -155,7 +168,6 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
       const failed = event?.error !== undefined && known === undefined;
       const outcome = known?.outcome ?? (failed ? 'failed' : event?.cached === true ? 'found' : undefined);
       if (outcome === undefined || outcome === 'found') return { outcome, key: known?.key };
-      const record = known === undefined ? undefined : store.findRecord(known.key);
       return {
         outcome,
         key: known?.key,
@@ -165,7 +177,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
         error: event?.error,
         output: event?.output,
         transferred: event?.transferred,
-        size: sizeOf(record, store),
+        size: known === undefined ? undefined : sizeOf(known.key, store),
       };
     });
   }
@@ -312,12 +324,6 @@ function inputsOf(record: CacheRecord | undefined): RecordInputs | undefined {
   if (record === undefined) return undefined;
   const inputs = JSON.parse(record.inputs) as Partial<RecordInputs>;
   return inputs.version === 1 ? (inputs as RecordInputs) : undefined;
-}
-
-/** Bytes of the layer that the step added. */
-function sizeOf(record: CacheRecord | undefined, store: Store): number | undefined {
-  const top = record?.outputs[0]?.at(-1);
-  return top === undefined ? undefined : store.layer(top)?.size;
 }
 
 function durationOf(vertex: RecordedVertex | undefined): number | undefined {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { ContentLocation, Digest, Layer, NodeEntry, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
 import { compareTreePaths } from '../store/index.ts';
 import { digestOf } from './chain-id.ts';
+import { GROUP_SIZE } from './layer-group.ts';
 import { emptySnapshot, mergeLayers, snapshotOf } from './view.ts';
 
 const meta = { mode: 0o755, uid: 0, gid: 0, mtime: 0, mtimeNsec: 0 };
@@ -213,5 +214,27 @@ test('any layers look as extracting them does', async () => {
       expect(Object.keys(found)).toEqual(Object.keys(expected));
     }),
     { numRuns: 500 },
+  );
+});
+
+test('so do stacks of so many that they are looked at in groups', async () => {
+  const names = ['a', 'b', 'a/a', 'a/b', 'b/b', 'c'];
+  const words = ['d', 'o', 'w', 'x', 'yy'];
+  const layers = fc.array(fc.tuple(fc.constantFrom(...names), fc.constantFrom(...words)), {
+    minLength: 3 * GROUP_SIZE,
+    maxLength: 4 * GROUP_SIZE,
+  });
+  await fc.assert(
+    fc.asyncProperty(layers, fc.nat(100), async (entries, quiet) => {
+      // Most groups say nothing of most paths.
+      const specs = entries.map(([path, word], i) =>
+        (i * 7) % 101 < quiet ? { [`only-${i}/${path}`]: 'x' } : { [path]: word },
+      );
+      expect(await view(...specs)).toEqual(applied(specs));
+      const { files } = snapshotOf(specs.map((spec) => layer(spec)));
+      const shown = applied(specs);
+      for (const path of names) expect(brief(await files.lookup(path)), path).toBe(shown[path]);
+    }),
+    { numRuns: 60 },
   );
 });

@@ -16,6 +16,7 @@ import type {
 import { IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
 import { hidesBelow } from './tree-index.ts';
 import type { TreeIndex } from './tree-index.ts';
+import { GROUP_SIZE, isSilent } from './layer-group.ts';
 import { loadedIndex, loadIndex } from './layer-index.ts';
 import { listMerged, walkMerged } from './merge.ts';
 import type { MergedEntry } from './merge.ts';
@@ -125,6 +126,10 @@ class LayerView implements FileTree {
   #findNow(path: TreePath, top: number): Found | undefined | number {
     let implicit = path === '';
     for (let number = top; number >= 0; number--) {
+      if (isSilent(this.#indexes, number, path)) {
+        number -= GROUP_SIZE - 1;
+        continue;
+      }
       const index = this.#indexes[number];
       if (index === undefined) return number;
       const entry = index.tree.get(path);

@@ -20,11 +20,11 @@ import {
   HAS_XATTRS,
   IS_OPAQUE,
   TREE_TYPES,
-  TreeTable,
   TYPE_MASK,
   type Extra,
   type TreeColumns,
-} from './tree-table.ts';
+} from './tree-columns.ts';
+import { TreeTable } from './tree-table.ts';
 import { encodeXattrs, readXattrSets } from './tree-xattrs.ts';
 
 const MAGIC = 0x52544c53; // "SLTR"

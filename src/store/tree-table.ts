@@ -4,57 +4,26 @@
  */
 import type { Digest, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
 import { decodePath, encodePath } from '../sys/path.ts';
+import {
+  DIGEST_BYTES,
+  emptyColumns,
+  HAS_DIGEST,
+  HAS_HARDLINK,
+  HAS_XATTRS,
+  IS_OPAQUE,
+  REMOVED,
+  TREE_TYPES,
+  TYPE_MASK,
+  withRows,
+  withText,
+  type Extra,
+  type TreeColumns,
+} from './tree-columns.ts';
 import { compareTreeBytes, compareTreePaths } from './tree-order.ts';
-
-export const TREE_TYPES = [
-  'directory',
-  'file',
-  'symlink',
-  'char-device',
-  'block-device',
-  'fifo',
-  'socket',
-  'whiteout',
-] as const;
-export const TYPE_MASK = 0x0f;
-export const HAS_DIGEST = 0x10;
-export const HAS_HARDLINK = 0x20;
-export const IS_OPAQUE = 0x40;
-export const HAS_XATTRS = 0x80;
-/** In place of a type: the entry was taken out. */
-export const REMOVED = 0x0f;
-export const DIGEST_BYTES = 32;
 
 const FILE = TREE_TYPES.indexOf('file');
 const TYPE_CODES: ReadonlyMap<TreeEntry['type'], number> = new Map(TREE_TYPES.map((type, code) => [type, code]));
 const WHITEOUT: TreeEntry = { type: 'whiteout' };
-
-/** What few entries have. */
-export interface Extra {
-  readonly hardlink?: TreePath | undefined;
-  readonly target?: string | undefined;
-  readonly major?: number | undefined;
-  readonly minor?: number | undefined;
-  readonly xattrs?: ReadonlyMap<string, Uint8Array> | undefined;
-}
-
-/** Fields by row; all have room for as many rows as `kinds`. */
-export interface TreeColumns {
-  /** Type in the low four bits, and what else there is above. */
-  readonly kinds: Uint8Array;
-  readonly modes: Uint16Array;
-  readonly uids: Uint32Array;
-  readonly gids: Uint32Array;
-  readonly mtimes: Float64Array;
-  readonly nanoseconds: Uint32Array;
-  readonly sizes: Float64Array;
-  /** {@link DIGEST_BYTES} each. */
-  readonly digests: Buffer;
-  /** Where in `text` each path ends; a NUL is there, and the next path begins behind it. */
-  readonly ends: Uint32Array;
-  /** Paths in the file system's bytes. */
-  readonly text: Buffer;
-}
 
 /** Paths that are decoded at once when one goes through them. */
 const PATHS_AT_ONCE = 256;
@@ -264,26 +233,9 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
   }
 
   #reserve(rows: number, text: number): void {
-    const { kinds, text: before } = this.#columns;
-    if (kinds.length < rows) {
-      const more = Math.ceil(rows * 1.5);
-      const old = this.#columns;
-      this.#columns = {
-        kinds: new Uint8Array(grown(old.kinds, more)),
-        modes: new Uint16Array(grown(old.modes, more)),
-        uids: new Uint32Array(grown(old.uids, more)),
-        gids: new Uint32Array(grown(old.gids, more)),
-        mtimes: new Float64Array(grown(old.mtimes, more)),
-        nanoseconds: new Uint32Array(grown(old.nanoseconds, more)),
-        sizes: new Float64Array(grown(old.sizes, more)),
-        digests: Buffer.from(grown(old.digests, more * DIGEST_BYTES)),
-        ends: new Uint32Array(grown(old.ends, more)),
-        text: old.text,
-      };
-    }
-    if (before.length < text) {
-      this.#columns = { ...this.#columns, text: Buffer.from(grown(before, Math.ceil(text * 1.5))) };
-    }
+    const { kinds, text: paths } = this.#columns;
+    if (kinds.length < rows) this.#columns = withRows(this.#columns, Math.ceil(rows * 1.5));
+    if (paths.length < text) this.#columns = withText(this.#columns, Math.ceil(text * 1.5));
   }
 
   #setMark(row: number, mark: number): void {
@@ -385,27 +337,6 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
 }
 
 const NOTHING: Extra = {};
-
-/** Its buffer, longer; what was there is moved rather than kept until the next collection. */
-function grown(column: Uint8Array | Uint16Array | Uint32Array | Float64Array, length: number): ArrayBuffer {
-  const { buffer, BYTES_PER_ELEMENT } = column;
-  return (buffer as ArrayBuffer).transfer(length * BYTES_PER_ELEMENT);
-}
-
-function emptyColumns(rows: number, text: number): TreeColumns {
-  return {
-    kinds: new Uint8Array(rows),
-    modes: new Uint16Array(rows),
-    uids: new Uint32Array(rows),
-    gids: new Uint32Array(rows),
-    mtimes: new Float64Array(rows),
-    nanoseconds: new Uint32Array(rows),
-    sizes: new Float64Array(rows),
-    digests: Buffer.from(new ArrayBuffer(rows * DIGEST_BYTES)),
-    ends: new Uint32Array(rows),
-    text: Buffer.from(new ArrayBuffer(text)),
-  };
-}
 
 /** @returns Bytes written. */
 function writePath(into: Buffer, at: number, path: TreePath): number {

@@ -1,11 +1,9 @@
-import { readlinkSync } from 'node:fs';
 import { BuildError } from '../../contracts/index.ts';
 import type { ContentLocation, Digest, FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
 import type { PatternMatcher } from '../../pattern/index.ts';
-import { asBuildError, errnoOf } from '../../sys/errno.ts';
-import { decodePath, encodePath, readNames } from '../../sys/path.ts';
+import { errnoOf } from '../../sys/errno.ts';
+import { readNames } from '../../sys/path.ts';
 import { lstatInto, majorOf, minorOf, STAT, STAT_WIDTH, typeOf } from '../../sys/stat.ts';
-import { readXattrs } from '../../sys/xattr.ts';
 import { cancelled } from '../cancelled.ts';
 import type { ContextTree, LocalContext } from '../types.ts';
 import { explainMissing } from './explain.ts';
@@ -16,6 +14,7 @@ import type { ThreadPool } from './thread-pool.ts';
 import { directoryOf, indexOfName, isDirectoryStat, linkAt, takePlace, typeAt } from './directory.ts';
 import type { Directory, Place } from './directory.ts';
 import { byBytes } from './names.ts';
+import { contextError, readContextXattrs, readLink } from './read-entry.ts';
 import type { StatCache } from './stat-cache.ts';
 
 /** A {@link Survey} on its way. */
@@ -158,12 +157,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   function xattrsOf(path: TreePath, record: number, cache: StatCache): ReadonlyMap<string, Uint8Array> | undefined {
     if (cache.isPlain(record)) return undefined;
     const asOf = Date.now();
-    let found;
-    try {
-      found = readXattrs(hostOf(path), (name) => isKeptXattr(name) && name !== CAPABILITY);
-    } catch (error) {
-      throw contextError(error, hostOf(path));
-    }
+    const found = readContextXattrs(hostOf(path));
     if (path === '' || found.size === 0) {
       cache.setPlain(record, asOf);
       return undefined;
@@ -411,35 +405,3 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
 
 /** Files that are handed to the hasher together: enough for all threads. */
 const HASHED_AT_ONCE = 16_384;
-const CAPABILITY = 'security.capability';
-
-/**
- * Attributes that belong in an image; those of the host's security modules and file systems do not. Of a directory on
- * this machine, capabilities do not either: BuildKit's receiver gives the file its owner last, which takes them away.
- */
-export function isKeptXattr(name: string): boolean {
-  return name.startsWith('user.') || name === CAPABILITY;
-}
-
-function readLink(path: string): string {
-  try {
-    const target = readlinkSync(encodePath(path), 'utf8');
-    return target.includes('\ufffd') ? decodePath(readlinkSync(encodePath(path), 'buffer')) : target;
-  } catch (error) {
-    throw contextError(error, path);
-  }
-}
-
-function contextError(error: unknown, path: string): BuildError {
-  const code = errnoOf(error);
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new BuildError({
-      code: 'permission',
-      message: `${path} cannot be read: permission denied`,
-      hint: 'make it readable, or exclude it in .dockerignore',
-      cause: error,
-    });
-  }
-  const cause = asBuildError(error);
-  return new BuildError({ ...cause.toInit(), code: 'context', message: `${path} cannot be read: ${cause.message}` });
-}

@@ -10,7 +10,7 @@ import { errnoOf } from '../../sys/errno.ts';
 import { futimensNs } from '../../sys/stat.ts';
 import { writeXattr } from '../../sys/xattr.ts';
 import { cancelled } from '../cancelled.ts';
-import { isKeptXattr } from './context-tree.ts';
+import { isKeptXattr } from './read-entry.ts';
 
 const NAME = 'the tar of the build context';
 /** Enough to tell formats by. Bytes. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { Digest, Snapshot } from '../../contracts/index.ts';
+import type { Digest, FileTree, Snapshot } from '../../contracts/index.ts';
 import { vertex } from '../../llb/index.ts';
 import type { CopyAction, FileAction, Mount, Op, Vertex } from '../../llb/index.ts';
+import { ContentListWriter } from '../../store/index.ts';
 import { copyAction, mkDir } from '../testing/actions.ts';
 import { dir, file, hard, link, memoryTree } from '../testing/memory-tree.ts';
 import type { Literal } from '../testing/memory-tree.ts';
@@ -271,4 +272,39 @@ test('a key is made of what docs/cache-keys.md says, field by field', async () =
     'd/d/g': file('5'),
   };
   expect(await keyOf(copyAction('d', '/o/'), tree)).toBe(`sha256:${hash.digest('hex')}`);
+});
+
+test('a key and its list are one walk; what a survey and learning say is not asked of each file', async () => {
+  const tree = memoryTree({ 'd/a': file('1'), 'd/b': file('2'), 'd/c/e': file('3') });
+  const counts = { walked: 0, surveyed: 0, learned: [] as string[] };
+  const files: FileTree = {
+    ...tree,
+    async walk(path) {
+      const rows = [...(await tree.walk(path))];
+      return {
+        *[Symbol.iterator]() {
+          counts.walked++;
+          for (const [at, entry] of rows) {
+            const learned = entry.type === 'file' && counts.learned.includes(at);
+            yield [at, learned ? { ...entry, digest: `sha256:${'0'.repeat(64)}` as const } : entry] as const;
+          }
+        },
+      };
+    },
+    async survey() {
+      counts.surveyed++;
+      return { count: 4, linked: new Set<string>(), unknown: ['d/a', 'd/b', 'd/c/e'] };
+    },
+    async learn(paths) {
+      counts.learned.push(...paths);
+    },
+  };
+  const actions: FileAction[] = [{ input: 0, secondaryInput: 1, output: 0, action: copyAction('d', '/o/') }];
+  const input: Snapshot = { layers: [], files, inPlace: false };
+  const list = new ContentListWriter();
+  const op = node({ kind: 'file', actions }, 2);
+  expect(await contentKey(op, 1, input, createSelections(), list)).toBeDefined();
+  expect(counts).toEqual({ walked: 1, surveyed: 1, learned: ['d/a', 'd/b', 'd/c/e'] });
+  expect(tree.asked.digests).toBe(0);
+  expect(list.encode()).not.toEqual(new ContentListWriter().encode());
 });

@@ -174,7 +174,8 @@ onBothEngines(bench, (engine) => {
 
   describe('type=image', () => {
     it('name: several names, in the local store only', async () => {
-      await build('type=image,"name=local/one:1,local/two:2"');
+      const { stderr } = await build('type=image,"name=local/one:1,local/two:2"');
+      expect(stderr.includes('SOURCE_DATE_EPOCH does not bound the times')).toBe(engine.name === 'buildkit');
       expect(await engine.images()).toEqual(expect.arrayContaining(['local/one:1', 'local/two:2']));
     });
 

@@ -344,3 +344,22 @@ describe('records of builds', () => {
     expect(broken).toMatchObject({ result: 'failed', ran: 0, cached: 0 });
   });
 });
+
+it('builds that found everything have one graph, which is kept once', async () => {
+  const context = bench.context('same-graph', { Dockerfile: 'FROM scratch\nCOPY file /file\n', file: 'a' });
+  const env = { SLIPWAY_ROOT: join(bench.dir, 'same-graph-state') };
+  for (let i = 0; i < 3; i++) expect((await bench.run(['build', context], { env })).code).toBe(0);
+  const db = new DatabaseSync(join(env.SLIPWAY_ROOT, 'db.sqlite'), { readOnly: true });
+  const graphs = db
+    .prepare('SELECT graph FROM build ORDER BY created')
+    .all()
+    .map(({ graph }) => graph);
+  expect(graphs).toHaveLength(3);
+  expect(graphs[2]).toBe(graphs[1]);
+  // The step that reads the context is another one when its content is.
+  writeFileSync(join(context, 'file'), 'b');
+  expect((await bench.run(['build', context], { env })).code).toBe(0);
+  const newest = db.prepare('SELECT graph FROM build ORDER BY created DESC LIMIT 1').get()?.['graph'];
+  db.close();
+  expect(graphs).not.toContain(newest);
+});

@@ -81,15 +81,19 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
     ).values(),
   ];
 
+  /** Of a step's definition; a context has none that would say anything in another build. */
+  const keyOf = (vertex: Vertex): string => (stepKind(vertex) === 'local' ? '' : (keys.get(vertex.digest) ?? ''));
+
   function graphOf(store: Store): NonNullable<typeof memory> {
     if (memory !== undefined) return memory;
     const hasher = createHash('sha256');
-    for (const { digest, metadata } of vertices()) {
+    for (const vertex of vertices()) {
+      const { digest, metadata } = vertex;
       const own = [
         digest,
         metadata.name ?? '',
         metadata.location?.ranges[0]?.start.line ?? 0,
-        keys.get(digest) ?? '',
+        keyOf(vertex),
         // What was found by its definition has the inputs that it had before.
         outcomes.get(digest)?.outcome === 'found' ? '' : (lookups.get(digest)?.key ?? ''),
       ];
@@ -120,7 +124,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
       version: 1,
       steps: all.map((vertex): GraphStep => {
         const { digest, metadata, op } = vertex;
-        const key = keys.get(digest) ?? '';
+        const key = keyOf(vertex);
         const lookup = lookups.get(digest);
         const name = outcomes.get(digest)?.key ?? key;
         const known = lookup === undefined && name !== '' ? inputsOf(store.findRecord(name)) : undefined;

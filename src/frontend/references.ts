@@ -12,14 +12,17 @@ interface Reference {
   readonly word: Word;
 }
 
+const NO_SOURCES: readonly GraphNode[] = [];
+const NO_REFERENCES: readonly Reference[] = [];
+
 /** In the order in which they are written; one a mount, so that mounts and sources are parallel. */
 function references(instruction: Instruction): readonly Reference[] {
   if (instruction.name === 'COPY') {
     const { from } = instruction;
-    if (from === undefined) return [];
+    if (from === undefined) return NO_REFERENCES;
     return [{ name: from.text, acceptsIndex: true, word: from }];
   }
-  if (instruction.name !== 'RUN') return [];
+  if (instruction.name !== 'RUN' || instruction.mounts.length === 0) return NO_REFERENCES;
   return instruction.mounts.map((word) => ({ name: mountFrom(word.text), acceptsIndex: false, word }));
 }
 
@@ -44,8 +47,10 @@ export class References {
    * @throws BuildError `stage` for a number out of range, `dockerfile` for a variable in the name.
    */
   step(instruction: Instruction, location: SourceLocation, onBuild: boolean): Step {
+    const named = references(instruction);
+    if (named.length === 0) return { instruction, sources: NO_SOURCES, location, onBuild };
     const at = (word: Word): SourceLocation => (onBuild ? location : { file: location.file, ranges: [word.range] });
-    const sources = references(instruction).map(({ name, acceptsIndex, word }) => {
+    const sources = named.map(({ name, acceptsIndex, word }) => {
       if (acceptsIndex) rejectVariable(name, at(word));
       return this.#find(name === '' ? 'scratch' : name, acceptsIndex, at(word));
     });

@@ -15,7 +15,7 @@ export const invalidDefinitionDescription: Rule<Dockerfile> = {
   *check({ globalArgs, stages }): Iterable<Report> {
     for (const arg of globalArgs) yield* reports(arg, argNames(arg));
     for (const { from, name, instructions } of stages) {
-      if (name !== undefined) yield* reports(from, [name]);
+      if (name !== undefined && from.comments.length > 0) yield* reports(from, [name]);
       for (const instruction of instructions) {
         if (instruction.name === 'ARG') yield* reports(instruction, argNames(instruction));
       }

@@ -1,5 +1,5 @@
 import type { FileEntry, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
-import { compareTreePaths } from '../store/index.ts';
+import { compareTreePaths, TreeTable } from '../store/index.ts';
 
 /** A name in a directory of one layer. */
 export interface TreeNode {
@@ -11,29 +11,62 @@ export interface TreeNode {
   children: TreeNode[] | undefined;
 }
 
-/** A layer's tree with its directories' contents at hand. */
-export interface TreeIndex {
-  readonly tree: Tree;
+interface Directories {
   /** Every directory that the layer has something in, with or without an entry of its own; the root always. */
   readonly directories: ReadonlyMap<TreePath, TreeNode>;
-  /** Whether any file has more than one name. */
-  readonly hasLinks: boolean;
   /** First name of a hard-linked file to all of its names, in tree order. */
   readonly names: ReadonlyMap<TreePath, readonly TreePath[]>;
 }
 
+/** A layer's tree with its directories' contents at hand. */
+export interface TreeIndex extends Directories {
+  readonly tree: Tree;
+  /** Whether any file has more than one name. */
+  readonly hasLinks: boolean;
+  /** Whether the layer has an entry below `path`. */
+  hasBelow(path: TreePath): boolean;
+}
+
+/** Directories are looked into when somebody lists or walks one: who asks for a path of a large base needs none. */
+class LazyIndex implements TreeIndex {
+  readonly tree: Tree;
+  #made: Directories | undefined;
+
+  constructor(tree: Tree) {
+    this.tree = tree;
+  }
+
+  get directories(): Directories['directories'] {
+    return (this.#made ??= makeDirectories(this.tree)).directories;
+  }
+
+  get names(): Directories['names'] {
+    return (this.#made ??= makeDirectories(this.tree)).names;
+  }
+
+  get hasLinks(): boolean {
+    return this.names.size > 0;
+  }
+
+  hasBelow(path: TreePath): boolean {
+    if (this.#made === undefined && this.tree instanceof TreeTable) return this.tree.hasBelow(path);
+    const children = this.directories.get(path)?.children;
+    return children !== undefined && children.length > 0;
+  }
+}
+
 const indexes = new WeakMap<Tree, TreeIndex>();
 
-/** Made once for each tree: 100,000 entries take some 40 ms. */
+/** Made once for each tree: the directories of 100,000 entries take some 40 ms. */
 export function indexTree(tree: Tree): TreeIndex {
   const known = indexes.get(tree);
   if (known !== undefined) return known;
-  const index = makeIndex(tree);
+  const index = new LazyIndex(tree);
   indexes.set(tree, index);
   return index;
 }
 
-function makeIndex(tree: Tree): TreeIndex {
+function makeDirectories(tree: Tree): Directories {
   const root: TreeNode = { name: '', path: '', entry: tree.get(''), children: [] };
   const directories = new Map<TreePath, TreeNode>([['', root]]);
   const names = new Map<TreePath, TreePath[]>();
@@ -73,7 +106,7 @@ function makeIndex(tree: Tree): TreeIndex {
     }
   }
   for (const { children } of directories.values()) if (children !== undefined) sortNodes(children);
-  return { tree, directories, hasLinks: names.size > 0, names };
+  return { directories, names };
 }
 
 function addName(names: Map<TreePath, TreePath[]>, path: TreePath, entry: FileEntry): void {

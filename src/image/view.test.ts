@@ -1,7 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import fc from 'fast-check';
 import type { ContentLocation, Digest, Layer, NodeEntry, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
-import { compareTreePaths } from '../store/index.ts';
+import { compareTreePaths, TreeTable } from '../store/index.ts';
 import { digestOf } from './chain-id.ts';
 import { GROUP_SIZE } from './layer-group.ts';
 import { emptySnapshot, mergeLayers, snapshotOf } from './view.ts';
@@ -127,6 +127,19 @@ describe('layers as one file system', () => {
     expect(await files.locate(['a'])).toEqual([{ kind: 'file', path: digestOf('0:a') }]);
     await expect(files.digests(['a', ''])).rejects.toMatchObject({ code: 'source-missing' });
     await expect(files.digests(['nope'])).rejects.toMatchObject({ code: 'source-missing' });
+  });
+
+  test('who asks for paths of a large layer goes through none of it', async () => {
+    const through = vi.spyOn(TreeTable.prototype, 'entries');
+    const base = TreeTable.of(new Map([['usr/bin/go', entryOf('go')]]));
+    const files = mergeLayers([{ ...layer({}), tree: async () => base }, layer({ 'src/a': '1' })]);
+    expect(brief(await files.lookup('usr/bin/go'))).toBe('2');
+    expect(await files.lookup('usr/bin/cc')).toBeUndefined();
+    expect(brief(await files.lookup('usr'))).toBe('d0');
+    expect(through).not.toHaveBeenCalled();
+    expect(await files.list('usr')).toEqual(['bin']);
+    expect(through).toHaveBeenCalled();
+    through.mockRestore();
   });
 
   test('a path that the newest layer settles reads no other', async () => {

@@ -140,7 +140,7 @@ class LayerView implements FileTree {
         const isLower = entry.type === 'file' && entry.hardlink !== undefined && !index.tree.has(entry.hardlink);
         return isLower ? this.#findLower(entry.hardlink, number) : { entry, layer: number, path };
       }
-      implicit ||= index.directories.has(path);
+      implicit ||= index.hasBelow(path);
       if (hidesBelow(index, path)) break;
     }
     return implicit ? { entry: IMPLICIT_DIRECTORY, layer: -1, path } : undefined;
@@ -217,7 +217,7 @@ function findIn(
   for (const index of indexes) {
     const entry = index.tree.get(path);
     if (entry !== undefined) return entry.type === 'whiteout' ? undefined : { entry, index };
-    if (index.directories.has(path) || hidesBelow(index, path)) return undefined;
+    if (index.hasBelow(path) || hidesBelow(index, path)) return undefined;
   }
   return undefined;
 }

@@ -52,6 +52,10 @@ test('a table is a map that remembers marks', () => {
           expect(one.get(at)).toEqual(model.get(at)?.entry);
           expect(one.has(at)).toBe(model.has(at));
           expect(one.mark(at)).toBe(model.get(at)?.mark ?? 0);
+          for (const above of ['', at, at.slice(0, -1), `${at}/a`]) {
+            const below = sorted.some(([known]) => known.startsWith(above === '' ? '' : `${above}/`));
+            expect([above, one.hasBelow(above)]).toEqual([above, below]);
+          }
         }
       }
       const read = decodeTree(encodeTree(finished));

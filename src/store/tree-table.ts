@@ -80,6 +80,19 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
     return row < 0 ? undefined : this.#entry(row);
   }
 
+  /** Whether there is an entry below `path`. */
+  hasBelow(path: TreePath): boolean {
+    const prefix = path === '' ? '' : `${path}/`;
+    if (this.#index !== undefined || this.#removed > 0)
+      return [...this.keys()].some((known) => known.length > prefix.length && known.startsWith(prefix));
+    if (path === '') return this.#rows > (this.has('') ? 1 : 0);
+    const length = writeNeedle(prefix);
+    const row = this.#firstFrom(length);
+    const { text, ends } = this.#columns;
+    const start = this.#textEnd(row);
+    return (ends[row] ?? 0) - start > length && needle.compare(text, start, start + length, 0, length) === 0;
+  }
+
   /** What was given with the entry; 0 = nothing. */
   mark(path: TreePath): number {
     const row = this.#find(path);
@@ -185,16 +198,20 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
     for (let row = this.#last; row < Math.min(this.#last + 2, this.#rows); row++) {
       if (this.#compare(length, row) === 0) return (this.#last = row);
     }
+    const row = this.#firstFrom(length);
+    return this.#compare(length, row) === 0 ? (this.#last = row) : -1;
+  }
+
+  /** The first row whose path does not come before the needle. */
+  #firstFrom(length: number): number {
     let low = 0;
-    let high = this.#rows - 1;
+    let high = this.#rows;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const order = this.#compare(length, middle);
-      if (order === 0) return (this.#last = middle);
-      if (order < 0) high = middle;
-      else low = middle + 1;
+      if (this.#compare(length, middle) > 0) low = middle + 1;
+      else high = middle;
     }
-    return -1;
+    return low;
   }
 
   /** How the first bytes of the needle compare to the path of a row. */

@@ -213,6 +213,25 @@ describe('the directory of a layer', () => {
       { kind: 'file', path: join(store.layerDir(layer!.id), 'app/made') },
     ]);
   });
+
+  test('is made by who waits for it when who began it gave up', async () => {
+    const [layer] = (await run(fileOp(mkFile('/shared', 'S')))).layers;
+    const first = new AbortController();
+    const reason = new Error('another step failed');
+    const slow: typeof executor = {
+      ...executor,
+      materialize: async (_, options) =>
+        new Promise((_resolve, reject) => {
+          options.signal.addEventListener('abort', () => reject(options.signal.reason as Error));
+          first.abort(reason);
+        }),
+    };
+    const began = ensureDirectory(layer!, { store, sources, executor: slow }, first.signal);
+    const waits = ensureDirectory(layer!, { store, sources, executor }, signal);
+    await expect(began).rejects.toBe(reason);
+    await waits;
+    expect(store.layer(layer!.id)?.hasDir).toBe(true);
+  });
 });
 
 test('ops that are not carried out say so', async () => {

@@ -30,11 +30,16 @@ export async function ensureDirectory(
   beside: ReadonlySet<LayerId> = new Set(),
 ): Promise<void> {
   const { store } = deps;
-  if (store.layer(layer.id)?.hasDir === true) return;
   let inFlight = making.get(store);
   if (inFlight === undefined) making.set(store, (inFlight = new Map<string, Promise<void>>()));
-  const running = inFlight.get(layer.id);
-  if (running !== undefined) return running;
+  for (;;) {
+    if (store.layer(layer.id)?.hasDir === true) return;
+    const running = inFlight.get(layer.id);
+    if (running === undefined) break;
+    // A failure of who began it is its own: it may have been cancelled.
+    await running.catch(() => undefined);
+    signal.throwIfAborted();
+  }
   const work = makeOnce(layer, deps, signal, beside).finally(() => inFlight.delete(layer.id));
   inFlight.set(layer.id, work);
   return work;

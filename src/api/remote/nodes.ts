@@ -161,10 +161,9 @@ function partOutput(output: RemoteOutput, temporary: string): RemoteOutput {
     const repositories = [...new Set(name.split(',').map((text) => text.replace(/@.*$/, '').replace(/:[^/:]*$/, '')))];
     // As archives have them: the manifests of all outputs are the same then, and so is what the daemon answers.
     const types = { 'oci-mediatypes': 'true' };
-    return {
-      ...output,
-      attrs: { ...types, ...attrs, name: repositories.join(','), push: 'true', 'push-by-digest': 'true' },
-    };
+    // A part has no name of its own: two nodes of one daemon would quarrel about it.
+    const part = { name: repositories.join(','), push: 'true', 'push-by-digest': 'true', store: 'false' };
+    return { ...output, attrs: { ...types, ...attrs, ...part } };
   }
   if (output.type === 'oci') {
     return { ...output, attrs: { ...output.attrs, tar: 'false' }, receive: { kind: 'layout', dest: temporary } };

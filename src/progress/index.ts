@@ -18,4 +18,5 @@ export {
   type ProgressOptions,
 } from './progress.ts';
 export { redactError, redactSecrets } from './redact.ts';
+export { scrub, withoutCredentials } from './scrub.ts';
 export type { ProgressStream } from './stream.ts';

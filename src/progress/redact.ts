@@ -1,5 +1,7 @@
 import { BuildError, type BuildEvent, type BuildEventSink, type Digest } from '../contracts/index.ts';
 
+import { withoutCredentials } from './scrub.ts';
+
 const mask = '*****';
 
 /** Shorter values would blank out half of any log. */
@@ -9,7 +11,7 @@ const shortestLine = 8;
 
 /**
  * Hides the values of secrets in everything that the events say: names, statuses, warnings, errors and output, there also
- * when a value is cut by the end of a chunk.
+ * when a value is cut by the end of a chunk. Credentials in URLs are hidden too, but in the output of steps.
  *
  * @param values Looked at with every event, so that values can be added while a build runs. Values of less than four
  *   characters are not hidden. A trailing newline of a value does not count.
@@ -31,8 +33,12 @@ export function redactSecrets(sink: BuildEventSink, values: () => Iterable<strin
   return (event) => {
     const secrets = prepared(values());
     if (event.type === 'vertex' && event.completed !== undefined) release(event.digest);
-    if (secrets.length === 0 || event.type !== 'log') {
-      sink(secrets.length === 0 ? event : redactTexts(event, secrets));
+    if (event.type !== 'log') {
+      sink(redactTexts(event, secrets));
+      return;
+    }
+    if (secrets.length === 0) {
+      sink(event);
       return;
     }
 
@@ -47,16 +53,15 @@ export function redactSecrets(sink: BuildEventSink, values: () => Iterable<strin
   };
 }
 
-/** The same for an error: its message, its lines, its hint. */
+/** The same for an error: its message, its lines, its hint; not the excerpt of the user's own file. */
 export function redactError(error: BuildError, values: Iterable<string>): BuildError {
   const secrets = prepared(values);
-  if (secrets.length === 0) return error;
   const { message, hint, detail = [], ...rest } = error.toInit();
   return new BuildError({
     ...rest,
-    message: replaceAll(message, secrets),
-    hint: hint === undefined ? undefined : replaceAll(hint, secrets),
-    detail: detail.map((line) => replaceAll(line, secrets)),
+    message: hidden(message, secrets),
+    hint: hint === undefined ? undefined : hidden(hint, secrets),
+    detail: detail.map((line) => hidden(line, secrets)),
   });
 }
 
@@ -74,8 +79,7 @@ function prepared(values: Iterable<string>): readonly string[] {
 }
 
 function redactTexts(event: BuildEvent, secrets: readonly string[]): BuildEvent {
-  const hide = <T extends string | undefined>(text: T) =>
-    (text === undefined ? undefined : replaceAll(text, secrets)) as T;
+  const hide = <T extends string | undefined>(text: T) => (text === undefined ? undefined : hidden(text, secrets)) as T;
   switch (event.type) {
     case 'vertex':
       return { ...event, name: hide(event.name), error: hide(event.error) };
@@ -90,6 +94,11 @@ function redactTexts(event: BuildEvent, secrets: readonly string[]): BuildEvent 
     case 'log':
       return event;
   }
+}
+
+/** In a text of ours; what steps print is theirs. */
+function hidden(text: string, secrets: readonly string[]): string {
+  return replaceAll(withoutCredentials(text), secrets);
 }
 
 function replaceAll(text: string, secrets: readonly string[]): string {

@@ -3,6 +3,7 @@ import type { Vertex } from '../llb/index.ts';
 import type { CacheRecord, Store } from '../store/index.ts';
 import { makeKey } from './keys.ts';
 import type { Lookup } from './lookup.ts';
+import { scrub, withoutCredentials } from '../progress/index.ts';
 import { vertexName } from './names.ts';
 import { describeInputs, type RecordInputs } from './record-inputs.ts';
 import { recordOf, type RemoteRecords } from './remote-records.ts';
@@ -96,9 +97,16 @@ export function createRecords(
         inputs: describeInputs(vertex, lookup.content, lookup.records),
         source,
       };
-      const description = vertexName(vertex);
+      const description = withoutCredentials(vertexName(vertex));
       const parents = lookup.records;
-      store.saveRecord({ key, outputs, created: Date.now(), description, inputs: JSON.stringify(inputs), parents });
+      store.saveRecord({
+        key,
+        outputs,
+        created: Date.now(),
+        description,
+        inputs: JSON.stringify(scrub(inputs)),
+        parents,
+      });
       store.aliasRecord(lookup.key, key);
       store.aliasRecord(definition, key);
     },

@@ -1,6 +1,7 @@
 import type { Digest, LayerId } from '../contracts/index.ts';
 import type { Vertex } from '../llb/index.ts';
 import type { CacheRecord } from '../store/index.ts';
+import { scrub, withoutCredentials } from '../progress/index.ts';
 import { vertexName } from './names.ts';
 import { opIdentity } from './op-identity.ts';
 import { describeInputs, type RecordInputs } from './record-inputs.ts';
@@ -41,5 +42,11 @@ export function recordOf(remote: RemoteRecord, vertex: Vertex, definition: strin
     op: opIdentity(vertex, (i) => content[i] !== undefined),
     inputs: describeInputs(vertex, content, records),
   };
-  return { key, outputs, created, description: vertexName(vertex), inputs: JSON.stringify(inputs) };
+  return {
+    key,
+    outputs,
+    created,
+    description: withoutCredentials(vertexName(vertex)),
+    inputs: JSON.stringify(scrub(inputs)),
+  };
 }

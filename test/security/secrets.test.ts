@@ -2,9 +2,13 @@
  * A secret's value reaches no layer, no configuration, no history, no cache record, no log; neither do credentials in a
  * URL (the class of CVE-2023-26054).
  */
+import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { DatabaseSync } from 'node:sqlite';
+import { gunzipSync, inflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { busyboxLayout } from '../support/base-image.ts';
 import { Bench } from '../support/cli.ts';
@@ -89,6 +93,33 @@ RUN --mount=type=secret,id=token,target=/deep/er/token test -s /deep/er/token
     ]);
     expect(result, result.stderr).toMatchObject({ code: 0 });
     expect(leaks(layout)).toEqual([]);
+  });
+
+  it('credentials in URLs are neither shown nor kept, but where the user put them', async () => {
+    const server = createServer((_, response) => response.end('file'));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const url = `http://user:${CANARY}@127.0.0.1:${(server.address() as AddressInfo).port}/file`;
+    const context = bench.context('kept', {
+      Dockerfile: `FROM busybox\nARG URL\nRUN echo "$URL" > /dev/null\nADD $URL /file\nADD ${url} /file2\n`,
+    });
+    const state = join(bench.dir, `state-kept-${engine.name}`);
+    const arg = ['--build-arg', `URL=${url}`, '--build-arg', `HTTPS_PROXY=${url}`];
+    const args = ['--build-context', base, ...arg, '--progress', 'plain', '--explain', context];
+    try {
+      for (const ran of ['first', 'again']) {
+        const built = await engine.build(args, { env: { SLIPWAY_ROOT: state } });
+        expect(built, `${ran}: ${built.stderr}`).toMatchObject({ code: 0 });
+        expect(built.stderr).not.toContain(CANARY);
+      }
+    } finally {
+      server.close();
+    }
+    expect(leaks(state)).toEqual([]);
+    const database = new DatabaseSync(join(state, 'db.sqlite'), { readOnly: true });
+    const graphs = database.prepare('SELECT data FROM build_graph').all() as { data: Uint8Array }[];
+    database.close();
+    expect(graphs).not.toEqual([]);
+    for (const { data } of graphs) expect(inflateRawSync(data).toString()).not.toContain(CANARY);
   });
 
   it('credentials in a URL are not shown when it fails', async () => {

@@ -4,6 +4,7 @@ import { isAbsolute, basename } from 'node:path';
 import type { AttestedPredicate, ExportInput, SolveResult } from '../../contracts/index.ts';
 import { loadAttest, type AttestationRequest, type Material } from '../../export/index.ts';
 import type { FrontendResult } from '../../frontend/index.ts';
+import { scrub } from '../../progress/index.ts';
 import type { Inputs } from '../inputs/inputs.ts';
 import type { BuildOptions } from '../options.ts';
 import { hostPlatform } from '../inputs/platform.ts';
@@ -68,7 +69,7 @@ async function provenanceOf(
   invocationId: string,
   { definition }: FrontendResult,
 ): Promise<AttestedPredicate> {
-  const { provenance, scrub } = await loadAttest();
+  const { provenance } = await loadAttest();
   const hidden = secretValues(options);
   const { filename, text } = inputs.dockerfile;
   const materials = await materialsOf(definition, seen);

@@ -17,7 +17,7 @@ import {
 import type { Dockerfile } from '../../dockerfile/index.ts';
 import type { FrontendResult } from '../../frontend/index.ts';
 import type { Vertex } from '../../llb/index.ts';
-import { createBuildLog, type RecordedVertex } from '../../progress/index.ts';
+import { createBuildLog, scrub, withoutCredentials, type RecordedVertex } from '../../progress/index.ts';
 import { hasRun } from '../../solver/index.ts';
 import type {
   BuildGraph,
@@ -31,6 +31,7 @@ import type {
 } from '../../solver/index.ts';
 import type { CacheRecord, Store } from '../../store/index.ts';
 import { decodeGraph } from './builds.ts';
+import { isRemoteContext } from '../inputs/contexts.ts';
 import { parsePlatforms, platformText } from '../inputs/platform.ts';
 import type { BuildData, BuildOptionsRecord, BuildSummary } from './build-data.ts';
 import type { BuildOptions } from '../options.ts';
@@ -110,6 +111,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
     return memory;
   }
 
+  /** Without credentials in URLs: it is kept, and shown in explanations. */
   function describe(store: Store): BuildGraph {
     const all = vertices();
     const indices = new Map(all.map(({ digest }, i) => [digest, i]));
@@ -120,7 +122,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
         ),
       ]),
     );
-    return {
+    return scrub({
       version: 1,
       steps: all.map((vertex): GraphStep => {
         const { digest, metadata, op } = vertex;
@@ -148,7 +150,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
           size: name === '' ? undefined : sizeOf(name, store),
         };
       }),
-    };
+    });
   }
 
   /** By record: the row of one names all layers of its step. */
@@ -201,7 +203,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
       lookup: (vertex, lookup) => lookups.set(vertex.digest, lookup),
       outcome: (vertex, outcome, key) => outcomes.set(vertex.digest, { outcome, key }),
     },
-    dockerfile: (dockerfile) => (args = declaredArgs(dockerfile, options.buildArgs ?? {})),
+    dockerfile: (dockerfile) => (args = scrub(declaredArgs(dockerfile, options.buildArgs ?? {}))),
     graph: (result) => void frontends.push(result),
     explained,
     save(store, error) {
@@ -237,7 +239,7 @@ export function createBuildRecorder(options: BuildOptions): BuildRecorder {
       stages: record.stages,
       image: record.image,
       engine: record.engine,
-      error: error === undefined ? undefined : errorOf(error),
+      error: error === undefined ? undefined : scrub(errorOf(error)),
     };
     const summary: BuildSummary = {
       version: 1,
@@ -293,7 +295,9 @@ function isStep({ op, metadata }: Vertex): boolean {
 
 function contextName(options: BuildOptions): string {
   if (options.context === '-') return '-';
-  const path = resolve(options.cwd ?? process.cwd(), options.context);
+  const cwd = options.cwd ?? process.cwd();
+  if (isRemoteContext(options.context, cwd)) return withoutCredentials(options.context);
+  const path = resolve(cwd, options.context);
   try {
     return realpathSync(path);
   } catch {

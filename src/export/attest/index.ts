@@ -17,7 +17,6 @@ export type { AttestationRequest } from './parse-attest.ts';
 export { imageUrl } from './package-url.ts';
 export { provenance } from './provenance.ts';
 export type { Material, ProvenanceInput, ProvenanceMode, ProvenanceStep } from './provenance.ts';
-export { scrub, withoutCredentials } from './scrub.ts';
 export { PREDICATE_TYPES, statementOf } from './statement.ts';
 export type { Predicate, Statement } from './statement.ts';
 export { takeInventory } from './sbom/scan.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { withoutCredentials } from '../../progress/index.ts';
 import { imageUrl } from './package-url.ts';
 import { provenance, type ProvenanceInput } from './provenance.ts';
-import { withoutCredentials } from './scrub.ts';
 import { statementOf } from './statement.ts';
 
 const CANARY = 'canary-55ab1c';

@@ -2,8 +2,8 @@
  * SLSA provenance v1 (slsa.dev/spec/v1.1/provenance) with BuildKit's build type and extension fields
  * (docs/attestations/slsa-definitions.md): from what an image was built, how, when.
  */
+import { scrub } from '../../progress/index.ts';
 import { formatTime } from '../time.ts';
-import { scrub } from './scrub.ts';
 import { PREDICATE_TYPES, type Predicate } from './statement.ts';
 
 /** Says what the parameters mean; ours mean what BuildKit's do. */

@@ -1,4 +1,4 @@
-/** What is published of a build must not give away what was meant for the build alone. */
+/** What is published or kept of a build must not give away what was meant for the build alone. */
 
 /** Shorter values would blank out half of any document. */
 const SHORTEST = 4;
@@ -7,7 +7,7 @@ const SHORTEST = 4;
  * The value, with every string in it free of the given secrets and of credentials in URLs (keys of objects too). Bytes
  * that are base64 are for whoever makes them.
  */
-export function scrub<T>(value: T, secrets: readonly string[]): T {
+export function scrub<T>(value: T, secrets: readonly string[] = []): T {
   const hidden = secrets
     .map((secret) => secret.replace(/[\r\n]+$/, ''))
     .filter((secret) => secret.length >= SHORTEST)
@@ -33,6 +33,7 @@ function scrubText(text: string, hidden: readonly string[]): string {
  * part of an address, as in `ssh://git@host`.
  */
 export function withoutCredentials(text: string): string {
+  if (!text.includes('@')) return text;
   return text
     .replace(/\b(https?:\/\/)[^\s/?#@"']+@/gi, '$1')
     .replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@:"']*:[^\s/?#@"']*@/gi, '$1');

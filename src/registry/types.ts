@@ -79,7 +79,10 @@ export interface Registry {
   resolve(repository: string, reference: string, options?: CallOptions): Promise<Descriptor>;
   /** A manifest or index, verified; by tag its digest is that of the bytes. */
   fetchManifest(repository: string, reference: string, options?: CallOptions): Promise<FetchedManifest>;
-  /** A blob as a stream: resumed after a cut, ends with `digest-mismatch` when digest or size are not the descriptor's. */
+  /**
+   * A blob as a stream: resumed after a cut, ends with `digest-mismatch` when digest or size are not the descriptor's. Its
+   * parts are the reader's, to change or free.
+   */
   fetchBlob(
     repository: string,
     descriptor: Pick<Descriptor, 'digest' | 'size'>,

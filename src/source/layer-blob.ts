@@ -6,6 +6,7 @@ import type { Registry } from '../registry/index.ts';
 import type { BlobWriter, LayerRow, Store } from '../store/index.ts';
 import { cancelled } from './cancelled.ts';
 import { streamBlob } from './image/origin.ts';
+import { BLOCK_SIZE, inBlocks } from './in-blocks.ts';
 import type { LayerProgress } from './progress.ts';
 
 export interface BlobDeps {
@@ -18,8 +19,6 @@ export interface BlobDeps {
 }
 
 export type BlobRow = LayerRow['blobs'][number];
-
-const READ_SIZE = 512 * 1024;
 
 /**
  * Makes a layer's blob local and trusted and its tree known, in one reading: downloaded bytes go to the store, to the
@@ -71,7 +70,7 @@ async function ingest(id: LayerId, blob: BlobRow, deps: BlobDeps): Promise<void>
   const progress = deps.progress(id, blob.digest, blob.size);
   try {
     if (blob.local) {
-      const source = createReadStream(store.blobPath(blob.digest), { highWaterMark: READ_SIZE });
+      const source = createReadStream(store.blobPath(blob.digest), { highWaterMark: BLOCK_SIZE });
       await progress.reading(() => readTree(id, blob, source, deps));
       return;
     }
@@ -187,7 +186,7 @@ async function capture(
 ): Promise<void> {
   if (digests.size === 0) return;
   const name = `layer ${blob.digest}`;
-  const source = createReadStream(store.blobPath(blob.digest), { highWaterMark: READ_SIZE });
+  const source = createReadStream(store.blobPath(blob.digest), { highWaterMark: BLOCK_SIZE });
   const complete = new Error('complete');
   async function* untilComplete(): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const chunk of decompress(source, { name })) {
@@ -252,27 +251,6 @@ function foreignHint({ annotations }: BlobRow): string {
   const { urls } = splitUrls(annotations);
   const where = urls === undefined ? 'whoever made the image has it' : `it is at ${urls.join(', ')}`;
   return `this is a foreign layer, which registries do not keep: ${where}; ADD it from there, or use another base`;
-}
-
-/**
- * What a network brings in small parts, in blocks: a write to disk and a turn of everything behind it take their time
- * whatever their size. Each is gone once the next one is asked for.
- */
-async function* inBlocks(parts: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const block = Buffer.allocUnsafeSlow(READ_SIZE);
-  let used = 0;
-  for await (const part of parts) {
-    for (let from = 0; from < part.length;) {
-      const length = Math.min(part.length - from, READ_SIZE - used);
-      block.set(part.subarray(from, from + length), used);
-      used += length;
-      from += length;
-      if (used < READ_SIZE) continue;
-      yield block;
-      used = 0;
-    }
-  }
-  if (used > 0) yield block.subarray(0, used);
 }
 
 /** A stream that is read by one and written by another; the reader may stop before its end. */

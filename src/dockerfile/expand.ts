@@ -28,8 +28,13 @@ export interface Expansion {
   readonly unmatched: ReadonlySet<string>;
 }
 
-/** Means itself, whatever the escape character. */
 const PLAIN = /^[\w./:@+,=%~-]+$/;
+
+/** Most words have nothing to expand: they mean themselves, whatever the escape character and the variables. */
+export function isPlain(word: string): boolean {
+  return PLAIN.test(word);
+}
+
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** `${a:-${b:-...}}` deeper than this is an attack on the stack. */
@@ -44,6 +49,7 @@ const MAX_DEPTH = 400;
  * and `${v:?message}`.
  */
 export function expandWord(word: string, env: VariableLookup, options: ExpandOptions | string = {}): Expansion {
+  if (isPlain(word)) return { text: word, words: [word], matched: NO_NAMES, unmatched: NO_NAMES };
   const { words, ...rest } = expandSpans(word, env, typeof options === 'string' ? { escape: options } : options);
   return { ...rest, words: words.map((item) => item.text) };
 }
@@ -61,10 +67,6 @@ export function expandSpans(
   env: VariableLookup,
   options: ExpandOptions,
 ): Omit<Expansion, 'words'> & { readonly words: readonly ExpandedWord[] } {
-  // Most words have nothing to expand.
-  if (PLAIN.test(word)) {
-    return { text: word, words: [{ text: word, start: 0, end: word.length }], matched: NO_NAMES, unmatched: NO_NAMES };
-  }
   const matched = new Set<string>();
   const unmatched = new Set<string>();
   const lexer = new Lexer(word, env, options, matched, unmatched);

@@ -15,7 +15,11 @@ export type FlagTable = Readonly<Record<string, FlagKind>>;
  * not, or to a lone `--`. Quotes group and disappear, the escape character takes the next character as it is
  * (BuildKit's parser/split_command.go).
  */
-export function splitFlags(line: LogicalLine, span: Span, escape: string): { flags: Flag[]; rest: Span } {
+export function splitFlags(
+  line: LogicalLine,
+  span: Span,
+  escape: string,
+): { readonly flags: readonly Flag[]; readonly rest: Span } {
   const { text } = line;
   const flags: Flag[] = [];
   let at = span.start;

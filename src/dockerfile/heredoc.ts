@@ -84,7 +84,7 @@ function readBody(
   const lines: string[] = [];
   let almost: number | undefined;
   for (let next = nextLine(cursor); next !== undefined; next = nextLine(cursor)) {
-    if (isTooLong(next)) {
+    if (isTooLong(cursor.text, next)) {
       const at = { line: next.number, column: 0 };
       throw dockerfileError(line.file, { start: at, end: at }, `the line is longer than ${MAX_LINE_BYTES} bytes`);
     }
@@ -94,7 +94,7 @@ function readBody(
       return { ...heredoc, content: heredoc.chomp ? chompTabs(rawContent) : rawContent, rawContent, range };
     }
     if (almost === undefined && text.trim() === heredoc.name) almost = next.number;
-    lines.push(next.raw);
+    lines.push(cursor.text.slice(next.offset, next.after));
   }
   const hint =
     almost === undefined

@@ -8,7 +8,7 @@
  */
 export * from './types.ts';
 export { detectSyntax } from './directives.ts';
-export { expandWord, type ExpandOptions, type Expansion, type VariableLookup } from './expand.ts';
+export { expandWord, isPlain, type ExpandOptions, type Expansion, type VariableLookup } from './expand.ts';
 export { chompTabs, parseHeredocWord } from './heredoc.ts';
 export { parseMount, type Mount, type MountExpander } from './mount.ts';
 export { parseDockerfile, parseInstruction, type ParseOptions } from './parse.ts';

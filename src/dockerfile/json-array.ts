@@ -8,6 +8,8 @@ export type MaybeArray =
   | { readonly kind: 'not-strings' }
   | { readonly kind: 'array'; readonly items: readonly { readonly value: string; readonly span: Span }[] };
 
+const NO_ARRAY: MaybeArray = { kind: 'none' };
+
 /**
  * Recognises the JSON form as BuildKit does (parser/line_parsers.go, parseJSON): the whole argument must be one valid
  * JSON array, anything else is shell form, silently.
@@ -15,14 +17,14 @@ export type MaybeArray =
 export function maybeArray(text: string, span: Span): MaybeArray {
   let start = span.start;
   while (start < span.end && isSpaceAt(text, start)) start++;
-  if (text[start] !== '[' || start >= span.end) return { kind: 'none' };
+  if (text[start] !== '[' || start >= span.end) return NO_ARRAY;
   let parsed: unknown;
   try {
     parsed = JSON.parse(text.slice(start, span.end));
   } catch {
-    return { kind: 'none' };
+    return NO_ARRAY;
   }
-  if (!Array.isArray(parsed)) return { kind: 'none' };
+  if (!Array.isArray(parsed)) return NO_ARRAY;
   const values: string[] = [];
   for (const value of parsed as unknown[]) {
     if (typeof value !== 'string') return { kind: 'not-strings' };

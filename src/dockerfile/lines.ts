@@ -11,12 +11,12 @@ export interface PhysicalLine {
   readonly number: number;
   /** Offset of column 0 in the file's text. */
   readonly offset: number;
+  /** Offset of the line after it. */
+  readonly after: number;
   /** The line without byte order mark and newline characters. */
   readonly text: string;
   /** Column of `text`: 1 after a byte order mark, else 0. */
   readonly column: number;
-  /** As it stands in the file, with its newline. */
-  readonly raw: string;
 }
 
 /** Reads a text line by line; mutable, owned by one parse. */
@@ -26,35 +26,37 @@ export interface LineCursor {
   number: number;
 }
 
+const LF = 0x0a;
+const CR = 0x0d;
+const BYTE_ORDER_MARK = 0xfeff;
+
 /** The next line, or undefined at the end of the text. The bytes of a line are checked by the caller. */
 export function nextLine(cursor: LineCursor): PhysicalLine | undefined {
   const { text, offset } = cursor;
   if (offset >= text.length) return undefined;
   const newline = text.indexOf('\n', offset);
   const after = newline < 0 ? text.length : newline + 1;
-  const raw = text.slice(offset, after);
-  const column = offset === 0 && raw.startsWith('\uFEFF') ? 1 : 0;
-  let end = raw.length;
-  while (end > column && (raw[end - 1] === '\n' || raw[end - 1] === '\r')) end--;
+  const column = offset === 0 && text.charCodeAt(0) === BYTE_ORDER_MARK ? 1 : 0;
+  let end = newline < 0 ? after : newline;
+  while (end > offset + column && text.charCodeAt(end - 1) === CR) end--;
   cursor.offset = after;
   cursor.number++;
-  return { number: cursor.number, offset, text: raw.slice(column, end), column, raw };
+  return { number: cursor.number, offset, after, text: text.slice(offset + column, end), column };
 }
 
-/** Whether the line is longer than BuildKit reads. */
-export function isTooLong(line: PhysicalLine): boolean {
-  const units = line.raw.length;
+/** Whether a line of `text` is longer than BuildKit reads. */
+export function isTooLong(text: string, { offset, after }: PhysicalLine): boolean {
   // At most three bytes a UTF-16 unit.
-  if (units * 3 <= MAX_LINE_BYTES) return false;
+  if ((after - offset) * 3 <= MAX_LINE_BYTES) return false;
   let bytes = 0;
-  for (let i = 0; i < units; i++) {
-    const code = line.raw.charCodeAt(i);
+  for (let i = offset; i < after; i++) {
+    const code = text.charCodeAt(i);
     // Each half of a surrogate pair counts two of its four bytes.
     if (code < 0x80) bytes += 1;
     else if (code < 0x800 || (code >= 0xd800 && code <= 0xdfff)) bytes += 2;
     else bytes += 3;
   }
-  return bytes - (line.raw.endsWith('\n') ? 1 : 0) > MAX_LINE_BYTES;
+  return bytes - (text.charCodeAt(after - 1) === LF ? 1 : 0) > MAX_LINE_BYTES;
 }
 
 /** Where the part of a logical line from `offset` on comes from. */
@@ -68,13 +70,16 @@ interface Piece {
 export interface LogicalLine {
   readonly file: SourceFile;
   readonly text: string;
-  /** At least one, by offset. */
-  readonly pieces: readonly [Piece, ...Piece[]];
+  /** Where it begins. */
+  readonly line: number;
+  readonly column: number;
+  /** By offset; where each part comes from, the first one too. Undefined for what is one line, as most are. */
+  readonly pieces: readonly Piece[] | undefined;
 }
 
 /** A line that is an instruction, or its beginning; `column`: of `text`. */
 export function singleLine(file: SourceFile, text: string, line: number, column: number): LogicalLine {
-  return { file, text, pieces: [{ offset: 0, line, column }] };
+  return { file, text, line, column, pieces: undefined };
 }
 
 /** Collects pieces. */
@@ -88,15 +93,13 @@ export function joinLines(
     if (part.text !== '') pieces.push({ offset: text.length, line: part.line, column: part.column });
     text += part.text;
   }
-  const [first, ...rest] = pieces;
-  const start = parts[0];
-  const fallback = { offset: 0, line: start?.line ?? 1, column: start?.column ?? 0 };
-  return { file, text, pieces: first === undefined ? [fallback] : [first, ...rest] };
+  const { line, column } = pieces[0] ?? parts[0] ?? { line: 1, column: 0 };
+  return { file, text, line, column, pieces: pieces.length > 1 ? pieces : undefined };
 }
 
 /** `edge` decides at a joint: `start` is on the line that begins there, `end` on the line that ended there. */
-function positionAt(line: LogicalLine, offset: number, edge: 'start' | 'end'): Position {
-  const { pieces } = line;
+function positionAt({ line, column, pieces }: LogicalLine, offset: number, edge: 'start' | 'end'): Position {
+  if (pieces === undefined) return { line, column: column + offset };
   const last = edge === 'start' ? offset : offset - 1;
   // Binary search: a hostile line may have a million pieces and as many words.
   let low = 0;
@@ -106,22 +109,14 @@ function positionAt(line: LogicalLine, offset: number, edge: 'start' | 'end'): P
     if ((pieces[middle]?.offset ?? 0) <= last) low = middle;
     else high = middle - 1;
   }
-  const found = pieces[low] ?? pieces[0];
+  const found = pieces[low] ?? { line, column, offset: 0 };
   return { line: found.line, column: found.column + offset - found.offset };
 }
 
 /** The place of a part of a logical line in the file. */
-export function rangeOf(line: LogicalLine, span: Span): SourceRange {
-  const { pieces } = line;
-  // Most instructions are one line.
-  if (pieces.length === 1) {
-    const [{ line: number, column, offset }] = pieces;
-    const base = column - offset;
-    const only = { line: number, column: base + span.start };
-    return { start: only, end: span.end > span.start ? { line: number, column: base + span.end } : only };
-  }
-  const start = positionAt(line, span.start, 'start');
-  return { start, end: span.end > span.start ? positionAt(line, span.end, 'end') : start };
+export function rangeOf(line: LogicalLine, { start: from, end: to }: Span): SourceRange {
+  const start = positionAt(line, from, 'start');
+  return { start, end: to > from ? positionAt(line, to, 'end') : start };
 }
 
 /** A part of a logical line with its place. */

@@ -1,4 +1,4 @@
-import type { SourceFile, SourceRange } from '../contracts/index.ts';
+import type { SourceFile } from '../contracts/index.ts';
 import { readDirectives, type DirectiveBlock } from './directives.ts';
 import { dockerfileError } from './errors.ts';
 import { readHeredocs } from './heredoc.ts';
@@ -126,10 +126,7 @@ function readStatements(
     if (line.number <= block.lastLine || isBlank || comment?.text === '') comments = [];
     else if (comment !== undefined) comments.push(comment);
     else {
-      const { logical, emptyLine } = readLogical(file, cursor, line, indent, block.escape);
-      if (emptyLine !== undefined) {
-        warnings.push({ rule: 'NoEmptyContinuation', message: 'Empty continuation line', range: emptyLine });
-      }
+      const logical = readLogical(file, cursor, line, indent, block.escape, warnings);
       statements.push(readStatement(logical, cursor, block.escape, comments));
       comments = [];
     }
@@ -164,36 +161,40 @@ function readLogical(
   first: PhysicalLine,
   indent: number,
   escape: string,
-): { logical: LogicalLine; emptyLine: SourceRange | undefined } {
-  let emptyLine: SourceRange | undefined;
-  let cut = cutContinuation(first.text.slice(indent), escape);
+  warnings: ParseWarning[],
+): LogicalLine {
+  const text = first.text.slice(indent);
   const column = first.column + indent;
-  if (!cut.continued) return { logical: singleLine(file, cut.text, first.number, column), emptyLine };
-  const parts = [{ text: cut.text, line: first.number, column }];
-  while (cut.continued) {
+  let cut = continuationIn(text, escape);
+  if (cut === undefined) return singleLine(file, text, first.number, column);
+  const parts = [{ text: text.slice(0, cut), line: first.number, column }];
+  let hasEmptyLine = false;
+  while (cut !== undefined) {
     const line = readLine(file, cursor);
     if (line === undefined) break;
     const blanks = indentOf(line.text);
     if (commentIn(line, blanks) !== undefined) continue;
     if (blanks === line.text.length) {
-      emptyLine ??= lineRange(line, 0, line.text.length);
+      const range = lineRange(line, 0, line.text.length);
+      if (!hasEmptyLine) warnings.push({ rule: 'NoEmptyContinuation', message: 'Empty continuation line', range });
+      hasEmptyLine = true;
       continue;
     }
-    cut = cutContinuation(line.text, escape);
+    cut = continuationIn(line.text, escape);
     // Blanks at its front stay, as in BuildKit.
-    parts.push({ text: cut.text, line: line.number, column: line.column });
+    parts.push({ text: line.text.slice(0, cut), line: line.number, column: line.column });
   }
-  return { logical: joinLines(file, parts), emptyLine };
+  return joinLines(file, parts);
 }
 
 /**
- * The escape character continues a line when only blanks follow it, unless another one stands before it.
+ * Where the escape character that continues a line stands: only blanks follow it, and no other one stands before it.
+ * Undefined for a line that ends here.
  */
-function cutContinuation(text: string, escape: string): { text: string; continued: boolean } {
-  let end = text.length;
-  while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end--;
-  const continued = text[end - 1] === escape && text[end - 2] !== escape;
-  return continued ? { text: text.slice(0, end - 1), continued } : { text, continued };
+function continuationIn(text: string, escape: string): number | undefined {
+  let at = text.length - 1;
+  while (text[at] === ' ' || text[at] === '\t') at--;
+  return text[at] === escape && text[at - 1] !== escape ? at : undefined;
 }
 
 /** @param indent Blanks before it. */
@@ -207,7 +208,7 @@ function commentIn(line: PhysicalLine, indent: number): Word | undefined {
 
 function readLine(file: SourceFile, cursor: LineCursor): PhysicalLine | undefined {
   const line = nextLine(cursor);
-  if (line === undefined || !isTooLong(line)) return line;
+  if (line === undefined || !isTooLong(cursor.text, line)) return line;
   const at = { line: line.number, column: 0 };
   throw dockerfileError(
     file,

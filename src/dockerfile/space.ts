@@ -28,7 +28,7 @@ export function trimSpan(text: string, span: Span): Span {
   let { start, end } = span;
   while (start < end && isSpaceAt(text, start)) start++;
   while (end > start && isSpaceAt(text, end - 1)) end--;
-  return { start, end };
+  return start === span.start && end === span.end ? span : { start, end };
 }
 
 /** What {@link isSeparatorAt} is true for, and what not: from `lastIndex` on. */
@@ -53,12 +53,12 @@ export function splitSpan(text: string, span: Span): Span[] {
   return words;
 }
 
-/** The first word of a span and, blanks skipped, the rest. */
-export function cutSpan(text: string, span: Span): { first: Span; rest: Span | undefined } {
-  const end = seek(text, SEPARATOR, span.start, span.end);
-  const rest = seek(text, NO_SEPARATOR, end, span.end);
-  return {
-    first: { start: span.start, end },
-    rest: end < span.end ? { start: rest, end: span.end } : undefined,
-  };
+/** Where the word that a span begins with ends. */
+export function wordEnd(text: string, { start, end }: Span): number {
+  return seek(text, SEPARATOR, start, end);
+}
+
+/** Where the separators at `from` end. */
+export function skipSeparators(text: string, from: number, end: number): number {
+  return seek(text, NO_SEPARATOR, from, end);
 }

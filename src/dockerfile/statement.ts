@@ -3,7 +3,7 @@ import { dockerfileError } from './errors.ts';
 import { splitFlags } from './flags.ts';
 import { maybeArray, type MaybeArray } from './json-array.ts';
 import { rangeOf, wordOf, type LogicalLine } from './lines.ts';
-import { cutSpan, trimSpan, type Span } from './space.ts';
+import { trimSpan, wordEnd, type Span } from './space.ts';
 import type { Flag, Heredoc, Word } from './types.ts';
 
 /** An instruction cut into keyword, flags and arguments; not typed yet. */
@@ -31,18 +31,18 @@ export function cutStatement(
   escape: string,
   comments: readonly Word[] = [],
 ): Statement {
-  const span = trimSpan(line.text, within);
-  const { first, rest } = cutSpan(line.text, span);
-  const keyword = wordOf(line, first);
-  const cut = rest === undefined ? undefined : splitFlags(line, rest, escape);
-  const args = cut === undefined ? { start: span.end, end: span.end } : trimSpan(line.text, cut.rest);
+  const { text } = line;
+  const span = trimSpan(text, within);
+  const end = wordEnd(text, span);
+  const keyword = wordOf(line, { start: span.start, end });
+  const { flags, rest } = splitFlags(line, { start: end, end: span.end }, escape);
   return {
     line,
     span,
     keyword,
     name: keyword.text.toUpperCase(),
-    flags: cut?.flags ?? [],
-    args,
+    flags,
+    args: trimSpan(text, rest),
     escape,
     heredocs: [],
     range: rangeOf(line, span),

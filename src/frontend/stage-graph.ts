@@ -1,7 +1,8 @@
 /** The stages of a file and what each needs of the others, before anything is resolved. */
 import { BuildError } from '../contracts/index.ts';
 import type { SourceLocation } from '../contracts/index.ts';
-import type { Dockerfile, Instruction, Stage } from '../dockerfile/index.ts';
+import { isPlain } from '../dockerfile/index.ts';
+import type { Dockerfile, Instruction, Stage, Word } from '../dockerfile/index.ts';
 import type { Platform } from '../llb/index.ts';
 import type { Env } from './env.ts';
 import { findContext } from './named-context.ts';
@@ -76,21 +77,20 @@ function stageNode(
 ): StageNode {
   const { file, escape } = dockerfile;
   const { from } = stage;
-  const imageLocation = { file, ranges: [from.image.range] };
-  const baseName = expandText(from.image.text, globals, { escape }, imageLocation).text;
+  const at = ({ range }: Word): SourceLocation => ({ file, ranges: [range] });
+  const { image } = from;
+  const baseName = isPlain(image.text) ? image.text : expandText(image.text, globals, { escape }, at(image)).text;
   if (baseName === '') {
     throw new BuildError({
       code: 'dockerfile',
-      message: `the base name ${from.image.text} is empty`,
+      message: `the base name ${image.text} is empty`,
       hint: 'give the ARG before the first FROM a default, or pass --build-arg',
-      location: imageLocation,
+      location: at(image),
     });
   }
   const platform = stagePlatform(dockerfile, stage, globals, options);
   const context =
-    stage.name === undefined
-      ? undefined
-      : shadow(stage.name, platform, options, { file, ranges: [(from.as ?? from.image).range] });
+    stage.name === undefined ? undefined : shadow(stage.name, platform, options, () => at(from.as ?? image));
   return {
     kind: 'stage',
     index: stage.index,
@@ -129,7 +129,7 @@ function shadow(
   name: string,
   platform: Platform | undefined,
   options: FrontendOptions,
-  location: SourceLocation,
+  location: () => SourceLocation,
 ): FoundContext | undefined {
   try {
     return findContext(name, platform ?? options.targetPlatform, options);
@@ -140,7 +140,7 @@ function shadow(
       code: 'dockerfile',
       message: `${JSON.stringify(name)} cannot be the name of a stage`,
       hint: 'letters and digits, with single `.`, `_` or `-` between them',
-      location,
+      location: location(),
       cause: error,
     });
   }

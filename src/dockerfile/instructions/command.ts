@@ -1,5 +1,5 @@
 import { parseDuration } from '../duration.ts';
-import { flagWord, flagWords } from '../flags.ts';
+import { flagWord, flagWords, type FlagTable } from '../flags.ts';
 import { rangeOf, wordOf } from '../lines.ts';
 import { checkMount } from '../mount.ts';
 import { isSpaceAt, type Span } from '../space.ts';
@@ -16,6 +16,14 @@ import type {
 import { baseOf, instructionError, needArgs, takeFlags } from './base.ts';
 import { nearest } from '../nearest.ts';
 
+const RUN_FLAGS: FlagTable = { mount: 'strings', network: 'string', security: 'string', device: 'strings' };
+const HEALTHCHECK_FLAGS: FlagTable = {
+  interval: 'string',
+  timeout: 'string',
+  'start-period': 'string',
+  'start-interval': 'string',
+  retries: 'string',
+};
 /** Values of `RUN --network`. */
 const NETWORK_MODES = ['default', 'none', 'host'] as const;
 /** Values of `RUN --security`. */
@@ -34,7 +42,7 @@ function commandForm(statement: Statement, span: Span = statement.args): Command
 
 export function parseRun(statement: Statement): RunInstruction {
   const { flags, line } = statement;
-  takeFlags(statement, { mount: 'strings', network: 'string', security: 'string', device: 'strings' });
+  takeFlags(statement, RUN_FLAGS);
   const mounts = flagWords(flags, 'mount');
   for (const mount of mounts) checkMount(mount.text, { file: line.file, ranges: [mount.range] });
   const network = flagWord(flags, 'network');
@@ -109,13 +117,7 @@ export function parseHealthcheck(statement: Statement): HealthcheckInstruction {
     }
     return { ...base, check: { kind: 'none' } };
   }
-  takeFlags(statement, {
-    interval: 'string',
-    timeout: 'string',
-    'start-period': 'string',
-    'start-interval': 'string',
-    retries: 'string',
-  });
+  takeFlags(statement, HEALTHCHECK_FLAGS);
   if (kind.text.toUpperCase() !== 'CMD') {
     throw instructionError(
       statement,

@@ -1,4 +1,4 @@
-import { flagBool, flagWord, flagWords } from '../flags.ts';
+import { flagBool, flagWord, flagWords, type FlagTable } from '../flags.ts';
 import { parseHeredocWord } from '../heredoc.ts';
 import { rangeOf, wordOf } from '../lines.ts';
 import { splitSpan } from '../space.ts';
@@ -10,11 +10,13 @@ import { baseOf, instructionError, takeFlags } from './base.ts';
 type Sources = CopyInstruction['sources'];
 
 const SHARED_FLAGS = { chown: 'string', chmod: 'string', link: 'bool', exclude: 'strings' } as const;
+const COPY_FLAGS: FlagTable = { from: 'string', ...SHARED_FLAGS, parents: 'bool' };
+const ADD_FLAGS: FlagTable = { ...SHARED_FLAGS, checksum: 'string', 'keep-git-dir': 'bool', unpack: 'bool' };
 
 export function parseCopy(statement: Statement): CopyInstruction {
   const { flags } = statement;
   const words = readWords(statement);
-  takeFlags(statement, { from: 'string', ...SHARED_FLAGS, parents: 'bool' });
+  takeFlags(statement, COPY_FLAGS);
   return {
     ...baseOf(statement),
     name: 'COPY',
@@ -28,7 +30,7 @@ export function parseCopy(statement: Statement): CopyInstruction {
 export function parseAdd(statement: Statement): AddInstruction {
   const { flags } = statement;
   const words = readWords(statement);
-  takeFlags(statement, { ...SHARED_FLAGS, checksum: 'string', 'keep-git-dir': 'bool', unpack: 'bool' });
+  takeFlags(statement, ADD_FLAGS);
   return {
     ...baseOf(statement),
     name: 'ADD',

@@ -1,17 +1,21 @@
-import { flagWord } from '../flags.ts';
+import { flagWord, type FlagTable } from '../flags.ts';
 import { wordOf } from '../lines.ts';
 import { splitSpan } from '../space.ts';
 import type { Statement } from '../statement.ts';
 import type { FromInstruction } from '../types.ts';
 import { baseOf, instructionError, takeFlags } from './base.ts';
 
+const FROM_FLAGS: FlagTable = { platform: 'string' };
 const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/;
 
 /** `FROM [--platform=p] image [AS name]`. */
 export function parseFrom(statement: Statement): FromInstruction {
   const { line } = statement;
-  const [image, as, name, ...more] = splitSpan(line.text, statement.args).map((span) => wordOf(line, span));
-  const named = as !== undefined && as.text.toUpperCase() === 'AS' && name !== undefined && more.length === 0;
+  const words = splitSpan(line.text, statement.args).map((span) => wordOf(line, span));
+  const image = words[0];
+  const as = words[1];
+  const name = words[2];
+  const named = as !== undefined && as.text.toUpperCase() === 'AS' && name !== undefined && words.length === 3;
   if (image === undefined || (as !== undefined && !named)) {
     throw instructionError(
       statement,
@@ -27,7 +31,7 @@ export function parseFrom(statement: Statement): FromInstruction {
       name.range,
     );
   }
-  takeFlags(statement, { platform: 'string' });
+  takeFlags(statement, FROM_FLAGS);
   return {
     ...baseOf(statement),
     name: 'FROM',

@@ -1,5 +1,5 @@
 import { rangeOf, wordOf } from '../lines.ts';
-import { cutSpan, type Span } from '../space.ts';
+import { skipSeparators, wordEnd, type Span } from '../space.ts';
 import type { Statement } from '../statement.ts';
 import type { ArgInstruction, EnvInstruction, KeyValue, LabelInstruction } from '../types.ts';
 import { quotedWords } from '../words.ts';
@@ -35,15 +35,17 @@ function readPairs(statement: Statement): { pairs: KeyValue[]; legacy: boolean }
   if (first === undefined) throw instructionError(statement, `${name} requires at least one argument`);
   if (!line.text.slice(first.start, first.end).includes('=')) {
     // The first word decides: without = the rest of the line is the value, as it stands.
-    const { first: key, rest } = cutSpan(line.text, statement.args);
-    if (rest === undefined) {
-      const shown = line.text.slice(key.start, key.end);
+    const { start, end } = statement.args;
+    const key = { start, end: wordEnd(line.text, statement.args) };
+    if (key.end === end) {
+      const shown = line.text.slice(start, end);
       throw instructionError(
         statement,
         `${name} ${shown} has no value`,
         `write ${name} ${shown}=value, or ${name} ${shown}="" for an empty one`,
       );
     }
+    const rest = { start: skipSeparators(line.text, key.end, end), end };
     return { pairs: [{ key: wordOf(line, key), value: wordOf(line, rest) }], legacy: true };
   }
   const pairs = words.map((word) => {

@@ -20,8 +20,10 @@ export const invalidDefaultArgInFrom: Rule<BuildView> = {
   *check(view): Iterable<Report> {
     const defaults = defaultArgs(view);
     if (defaults === undefined) return;
-    for (const { stage } of view.graph.stages) {
+    for (const { stage, base } of view.graph.stages) {
       const { image } = stage.from;
+      // Without a variable, of a stage: no stage has a name that is no reference.
+      if (base?.stage.name === image.text) continue;
       const name = tryExpand(image.text, defaults, view.dockerfile.escape);
       if (name === undefined) return;
       if (isReference(name.text)) continue;

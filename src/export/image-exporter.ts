@@ -1,8 +1,10 @@
 import { BuildError } from '../contracts/index.ts';
 import type { Exporter } from '../contracts/index.ts';
 import { parseReference } from '../image/index.ts';
+import { earlyPush } from './early-push.ts';
 import type { ExporterDeps } from './exporter-deps.ts';
 import { exportedImage, imageNames, makeImages, putDocuments } from './image.ts';
+import type { ImageSet } from './image.ts';
 import type { ImageOutput } from './output-spec.ts';
 import { reported } from './progress-report.ts';
 import { pushImages } from './push.ts';
@@ -25,17 +27,17 @@ export function imageExporter(spec: ImageOutput, deps: ExporterDeps): Exporter {
     name: spec.push ? 'exporting to image and pushing' : 'exporting to image',
     async export(inputs, context) {
       const { store } = deps;
-      const set = await makeImages(inputs, store, spec, context, names);
-      await putDocuments(set, context, store);
-      const pushed = spec.push
-        ? await pushImages(
-            set,
-            names,
-            { byDigest: spec.pushByDigest, refers: spec.attestationStorage === 'referrers' },
-            deps,
-            context,
-          )
-        : undefined;
+      const early = spec.push ? earlyPush(names, deps.registry, context) : undefined;
+      let set: ImageSet;
+      let pushed: Awaited<ReturnType<typeof pushImages>> | undefined;
+      try {
+        set = await makeImages(inputs, store, spec, context, names, early);
+        await putDocuments(set, context, store);
+        const how = { byDigest: spec.pushByDigest, refers: spec.attestationStorage === 'referrers', early };
+        pushed = spec.push ? await pushImages(set, names, how, deps, context) : undefined;
+      } finally {
+        await early?.end();
+      }
       // The store keeps the image only: what is said of it is to be asked of the registry.
       if (spec.attestationStorage === 'referrers')
         for (const name of names) store.writeFact(`referrers ${name} ${set.root.descriptor.digest}`, '');

@@ -10,7 +10,7 @@ import {
   packLayer,
   splitUrls,
 } from '../image/index.ts';
-import type { CompressionType, Descriptor } from '../image/index.ts';
+import type { CompressionType, Descriptor, PackOptions } from '../image/index.ts';
 import type { LayerRow, Store } from '../store/index.ts';
 import { inParallel } from './in-parallel.ts';
 import type { ImageAttributes } from './output-spec.ts';
@@ -45,6 +45,7 @@ export async function imageLayers(
   store: Store,
   attributes: ImageAttributes,
   context: ExportContext,
+  onNewBlob?: PackOptions['onNewBlob'],
 ): Promise<readonly (readonly ImageLayer[])[]> {
   const made = new Map<string, ImageLayer>();
   const wanted = new Map<string, () => Promise<void>>();
@@ -82,6 +83,7 @@ export async function imageLayers(
       level: attributes.compressionLevel,
       epoch: attributes.rewriteTimestamp ? epoch : undefined,
       signal: context.signal,
+      onNewBlob,
       onProgress: progress.update,
     });
     progress.done();

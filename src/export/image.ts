@@ -14,6 +14,7 @@ import { annotationsFor } from './annotations.ts';
 import type { AttestationManifest } from './attest/manifest.ts';
 import { isAttestation } from './attest/names.ts';
 import { encodeDocument, imageDocument, type ImageDocument } from './document.ts';
+import type { EarlyPush } from './early-push.ts';
 import { completeConfig, encodeConfig } from './image-config.ts';
 import { imageLayers } from './image-layers.ts';
 import type { ImageLayer } from './image-layers.ts';
@@ -40,13 +41,17 @@ export interface ImageSet {
   readonly images: readonly Image[];
 }
 
-/** @param names Full names, for what is said of the images. */
+/**
+ * @param names Full names, for what is said of the images.
+ * @param early Sends layers while they are packed.
+ */
 export async function makeImages(
   inputs: readonly ExportInput[],
   store: Store,
   attributes: ImageAttributes,
   context: ExportContext,
   names: readonly string[] = [],
+  early?: EarlyPush,
 ): Promise<ImageSet> {
   const epochs = inputs.map((input) => attributes.sourceDateEpoch ?? input.sourceDateEpoch);
   const layers = await reported(context.events, 'exporting layers', () =>
@@ -55,6 +60,7 @@ export async function makeImages(
       store,
       attributes,
       context,
+      early?.begin,
     ),
   );
   const images: Image[] = [];

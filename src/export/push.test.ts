@@ -1,20 +1,24 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ExportResult, Layer, LayerBlob } from '../contracts/index.ts';
+import { BuildError } from '../contracts/index.ts';
+import type { Digest, ExportResult, Layer, LayerBlob } from '../contracts/index.ts';
 import { parseManifest, packLayer } from '../image/index.ts';
 import { createRegistry } from '../registry/index.ts';
 import type { Registry } from '../registry/index.ts';
+import { startFront } from '../registry/testing/servers.ts';
 import { createExporter } from './create-exporter.ts';
 import { parseOutput } from './parse-output.ts';
-import { openFixture } from './testing/fixture.ts';
+import { openFixture, sha256 } from './testing/fixture.ts';
 import type { Fixture } from './testing/fixture.ts';
 
 let fixture: Fixture;
@@ -189,3 +193,91 @@ test('a registry that is not there: nothing is named', async () => {
 async function* read(from: Fixture, blob: LayerBlob): AsyncGenerator<Uint8Array> {
   yield await from.store.readBlob(blob.digest);
 }
+
+/** What a layer of 24 MB asks of a registry; `refuse` answers a request itself. */
+async function requestsOf(
+  output: string,
+  files: Readonly<Record<string, string>>,
+  refuse: (request: IncomingMessage) => number | undefined = () => undefined,
+  more: readonly string[] = [],
+): Promise<{ readonly requests: readonly string[]; readonly name: string; readonly result: Promise<ExportResult> }> {
+  const front = await startFront((request, response, pass) => {
+    const status = refuse(request);
+    if (status === undefined) pass();
+    else {
+      request.resume();
+      response.writeHead(status).end();
+    }
+  }, host);
+  const name = `${front.host}/early:1`;
+  const result = run(output, [fixture.layer(files)], [name, ...more.map((path) => `${front.host}/${path}`)]);
+  await result.catch(() => undefined);
+  await front.close();
+  return { requests: front.requests, name, result };
+}
+
+const LARGE = 24_000_000;
+const kinds = (requests: readonly string[]): readonly string[] =>
+  requests.map((line) => line.replace(/^(\w+) \/v2\/(\w+)\/.*$/, '$1 $2'));
+
+test('push: a large new layer is sent while it is packed, and mounted where it has another name', async () => {
+  const files = { large: randomBytes(LARGE / 2).toString('hex') };
+  const { requests, result } = await requestsOf('type=image,push=true', files, undefined, ['second:1', 'second:2']);
+  const digest = (await result).image?.digest ?? '';
+  const manifest = parseManifest(await fixture.store.readBlob(digest as Digest));
+  const layer = manifest.layers[0]?.digest ?? '';
+  const parts: Uint8Array[] = [];
+  for await (const part of registry.fetchBlob(`${host}/early`, manifest.layers[0] ?? expect.fail())) parts.push(part);
+  expect(sha256(Buffer.concat(parts))).toBe(layer);
+  // It goes up once, and nobody asks for it before.
+  expect(kinds(requests).filter((kind) => kind.startsWith('PATCH'))).toEqual(['PATCH early']);
+  expect(requests.filter((line) => line.startsWith('HEAD /v2/early') && line.includes(layer))).toEqual([]);
+  expect(requests.filter((line) => line.includes(`mount=${layer}`))).toHaveLength(1);
+});
+
+test.each([
+  ['knows no chunks', (r: IncomingMessage) => (r.headers['transfer-encoding'] === undefined ? undefined : 411)],
+  ['does not take it', (r: IncomingMessage) => (r.method === 'PUT' && r.url?.includes('/uploads/') ? 400 : undefined)],
+])('push: to a registry that %s, the layer is sent when it is packed', async (_, refuses) => {
+  let refused = 0;
+  const once = (request: IncomingMessage): number | undefined => {
+    const status = refused === 0 ? refuses(request) : undefined;
+    if (status !== undefined) refused++;
+    return status;
+  };
+  fixture.context.names.length = 0;
+  const { requests, result } = await requestsOf(
+    'type=image,push=true',
+    { large: randomBytes(LARGE / 2).toString('hex') },
+    once,
+  );
+  expect((await result).image?.digest).toMatch(/^sha256:/);
+  expect(refused).toBe(1);
+  expect(kinds(requests).filter((kind) => kind.startsWith('PATCH'))).toHaveLength(2);
+  expect(kinds(requests)).toContain('DELETE early');
+  expect(fixture.context.names.join('\n')).not.toMatch(/fail|error|refuse/i);
+});
+
+test('push: what somebody else may have pushed is asked for first', async () => {
+  const files = { large: randomBytes(LARGE / 2).toString('hex') };
+  const output = 'type=image,push=true,rewrite-timestamp=true,source-date-epoch=1600000000';
+  const { requests } = await requestsOf(output, files);
+  const kindsOf = kinds(requests);
+  expect(kindsOf.indexOf('HEAD early')).toBeLessThan(kindsOf.indexOf('PATCH early'));
+});
+
+test('push: a build that fails while it packs leaves no upload', async () => {
+  const large = fixture.layer({ large: randomBytes(LARGE / 2).toString('hex') });
+  const broken: Layer = {
+    ...fixture.layer({ a: 'x' }),
+    tree: async () => {
+      throw new BuildError({ code: 'context', message: 'it changed' });
+    },
+  };
+  const front = await startFront((_, __, pass) => pass(), host);
+  const failing = run('type=image,push=true', [large, broken], [`${front.host}/early:2`]);
+  await expect(failing).rejects.toMatchObject({ code: 'context' });
+  await front.close();
+  expect(front.requests.some((line) => /^PUT .*digest=/.test(line) || line.startsWith('DELETE'))).toBe(true);
+  expect(front.requests.some((line) => line.includes('/manifests/'))).toBe(false);
+});

@@ -4,6 +4,7 @@ import { parseReference, repositoryName } from '../image/index.ts';
 import type { Registry } from '../registry/index.ts';
 import type { Store } from '../store/index.ts';
 import type { ImageDocument } from './document.ts';
+import type { EarlyPush } from './early-push.ts';
 import { ownLayersOf, manifestsOf, smallBlobsOf } from './image.ts';
 import type { ImageSet } from './image.ts';
 import { fetchLayer } from './image-layers.ts';
@@ -20,6 +21,15 @@ interface PushDeps {
   readonly store: Store;
 }
 
+interface PushOptions {
+  /** No names. */
+  readonly byDigest: boolean;
+  /** What is said of the images is found by their digests. */
+  readonly refers?: boolean | undefined;
+  /** Layers that may be there, or on their way, by now. */
+  readonly early?: Pick<EarlyPush, 'brought'> | undefined;
+}
+
 /**
  * Sends an image to the repositories of its names: blobs, then manifests by digest, so that nothing leads to something
  * incomplete (distribution-spec, "Pushing manifests"). A base layer that the registry has, or can mount from another
@@ -28,7 +38,7 @@ interface PushDeps {
 export async function pushImages(
   set: ImageSet,
   names: readonly string[],
-  { byDigest, refers }: { readonly byDigest: boolean; readonly refers?: boolean | undefined },
+  { byDigest, refers, early }: PushOptions,
   deps: PushDeps,
   context: ExportContext,
 ): Promise<Required<Pick<ExportResult, 'publish' | 'withdraw'>>> {
@@ -43,7 +53,7 @@ export async function pushImages(
   const done: string[] = [];
   for (const repository of new Set(references.map(repositoryName))) {
     await reported(context.events, `pushing layers to ${repository}`, () =>
-      pushBlobs(set, repository, done, deps, context),
+      pushBlobs(set, repository, { pushed: done, early }, deps, context),
     );
     for (const document of documents) {
       const referrer = referrers.find(({ descriptor }) => descriptor.digest === document.descriptor.digest);
@@ -91,7 +101,7 @@ async function pushReferrer(
 async function pushBlobs(
   set: ImageSet,
   repository: string,
-  pushed: readonly string[],
+  { pushed, early }: { readonly pushed: readonly string[]; readonly early: PushOptions['early'] },
   { registry, store }: PushDeps,
   context: ExportContext,
 ): Promise<void> {
@@ -99,15 +109,17 @@ async function pushBlobs(
   const jobs = ownLayersOf(set).map((layer) => async (): Promise<void> => {
     const { digest, size } = layer.blob;
     const progress = reportProgress(events, `pushing ${digest}`, `pushing ${digest}`);
-    await registry.pushBlob(
-      repository,
-      { digest, size, open: () => openLayer(layer, store, 0), openAt: (start) => openLayer(layer, store, start) },
-      {
-        signal,
-        mountFrom: [...layer.repositories, ...pushed],
-        onProgress: (bytes) => progress.update(bytes, size),
-      },
-    );
+    if ((await early?.brought(repository, digest)) !== true) {
+      await registry.pushBlob(
+        repository,
+        { digest, size, open: () => openLayer(layer, store, 0), openAt: (start) => openLayer(layer, store, start) },
+        {
+          signal,
+          mountFrom: [...layer.repositories, ...pushed],
+          onProgress: (bytes) => progress.update(bytes, size),
+        },
+      );
+    }
     progress.done();
   });
   for (const { descriptor, bytes } of smallBlobsOf(set)) {

@@ -4,7 +4,7 @@
  * `export/`. Answers of a registry are hostile input until their digest says otherwise.
  *
  *     registry.ts   the operations            client.ts    one request: auth, redirects, retries
- *     blobs.ts      download with resume      push.ts      uploads
+ *     blobs.ts      download with resume      push.ts      uploads; push-growing.ts of what is not whole yet
  *     auth.ts       challenges and tokens     credentials.ts  Docker's config files and helpers
  *     endpoints.ts  name -> hosts to ask      errors.ts    answers to errors of ours
  */

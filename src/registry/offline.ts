@@ -29,6 +29,9 @@ export function offlineRegistry(): Registry {
     pushBlob: async (repository) => {
       throw pushes(repository);
     },
+    pushGrowingBlob: async (repository) => {
+      throw pushes(repository);
+    },
     ownManifest: async (repository) => {
       throw pushes(repository);
     },

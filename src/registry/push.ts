@@ -11,9 +11,9 @@ import type { BlobSource, CallOptions } from './types.ts';
 /** A larger blob is sent so that a cut costs only what was lost; a smaller one with one request less. Bytes. */
 const RESUMED_FROM = 4 * 1024 * 1024;
 /** A registry hashes and moves a large blob before it answers the PUT that ends it: milliseconds. */
-const COMMIT_TIMEOUT = 600_000;
+export const COMMIT_TIMEOUT = 600_000;
 
-function pushScopes(endpoint: Endpoint, mountFrom?: string): readonly string[] {
+export function pushScopes(endpoint: Endpoint, mountFrom?: string): readonly string[] {
   const own = `repository:${endpoint.path}:pull,push`;
   return mountFrom === undefined ? [own] : [own, `repository:${mountFrom}:pull`];
 }
@@ -53,18 +53,28 @@ export async function pushBlob(
   options: CallOptions,
 ): Promise<'exists' | 'mounted' | 'pushed'> {
   if (await hasBlob(client, endpoint, blob.digest, pushScopes(endpoint), options)) return 'exists';
+  const started = await startUpload(client, endpoint, blob.digest, mountFrom, options);
+  if (started === 'mounted') return 'mounted';
+  await upload(client, endpoint, blob, { location: started, offset: 0 }, options);
+  return 'pushed';
+}
+
+/** @param begun Where it is to go on; undefined = it begins anew. */
+export async function upload(
+  client: Client,
+  endpoint: Endpoint,
+  blob: BlobSource,
+  begun: Session | undefined,
+  options: CallOptions,
+): Promise<void> {
   const isLarge = blob.size >= RESUMED_FROM;
-  let session: Session | undefined;
+  let session = begun;
   for (let tries = 0; ; tries++) {
-    if (session === undefined) {
-      const started = await startUpload(client, endpoint, blob.digest, tries === 0 ? mountFrom : [], options);
-      if (started === 'mounted') return 'mounted';
-      session = { location: started, offset: 0 };
-    }
+    session ??= { location: await startUpload(client, endpoint, blob.digest, [], options), offset: 0 };
     try {
       const sent: Session = isLarge ? await sendChunk(client, endpoint, session, blob, options) : session;
       await finish(client, endpoint, sent, blob, options);
-      return 'pushed';
+      return;
     } catch (error) {
       if (!(error instanceof BuildError)) throw error;
       const isLost = error.code === 'image-not-found';
@@ -82,17 +92,17 @@ export async function pushBlob(
 }
 
 /** An upload that was begun. */
-interface Session {
+export interface Session {
   readonly location: string;
   /** Bytes that the registry has. */
   readonly offset: number;
 }
 
 /** Opens an upload session; returns where to send the bytes. */
-async function startUpload(
+export async function startUpload(
   client: Client,
   endpoint: Endpoint,
-  digest: Digest,
+  digest: Digest | undefined,
   mountFrom: readonly string[],
   options: CallOptions,
 ): Promise<string> {
@@ -190,10 +200,10 @@ async function finish(
 }
 
 /** How far a cut upload came (distribution-spec, Get upload status); undefined when the registry has forgotten it. */
-async function whereWasIt(
+export async function whereWasIt(
   client: Client,
   endpoint: Endpoint,
-  { location }: Session,
+  { location }: Pick<Session, 'location'>,
   blob: BlobSource,
   options: CallOptions,
 ): Promise<Session | undefined> {
@@ -245,7 +255,7 @@ async function* from(blob: BlobSource, start: number): AsyncGenerator<Uint8Array
   }
 }
 
-function uploadUrl(response: ClientResponse, endpoint: Endpoint): string {
+export function uploadUrl(response: ClientResponse, endpoint: Endpoint): string {
   const location = response.headers['location'];
   if (location === undefined || !URL.canParse(location, response.url)) {
     throw hostile('an upload', endpoint.host, 'it has no place to send the bytes to');

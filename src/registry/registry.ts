@@ -15,6 +15,7 @@ import { endpointsOf, parseMirrors } from './endpoints.ts';
 import type { Endpoint } from './endpoints.ts';
 import { digestMismatch, hostile } from './errors.ts';
 import { readHostConfig } from './host-config.ts';
+import { pushGrowingBlob } from './push-growing.ts';
 import { hasBlob, ownManifest, pushBlob, pushManifest, removeTag } from './push.ts';
 import { DEFAULT_LIMITS } from './retry.ts';
 import { createSemaphore } from './semaphore.ts';
@@ -165,6 +166,17 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       const release = await turn(endpoint.host, call.signal);
       try {
         return await pushBlob(client, endpoint, blob, mountFrom, call);
+      } finally {
+        release();
+      }
+    },
+
+    async pushGrowingBlob(repository, blob, callOptions) {
+      const call = withSignal(callOptions);
+      const endpoint = await home(repository);
+      const release = await turn(endpoint.host, call.signal);
+      try {
+        await pushGrowingBlob(client, endpoint, blob, call);
       } finally {
         release();
       }

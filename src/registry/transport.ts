@@ -11,7 +11,8 @@ import type { Limits } from './types.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-export type RequestBody = Uint8Array | { readonly size: number; open(): AsyncIterable<Uint8Array> };
+/** `size` undefined: not known yet, and sent in chunks (RFC 9112, 7.1). */
+export type RequestBody = Uint8Array | { readonly size: number | undefined; open(): AsyncIterable<Uint8Array> };
 
 export interface WireRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
@@ -77,7 +78,9 @@ export function createTransport(env: Env, limits: Limits): Transport {
       const { request: open } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
       const { method, signal, body, headersTimeout } = request;
       const headers: Record<string, string | number> = { 'user-agent': 'slipway', ...request.headers };
-      if (body !== undefined) headers['content-length'] = body instanceof Uint8Array ? body.length : body.size;
+      const length = body instanceof Uint8Array ? body.length : body?.size;
+      if (length !== undefined) headers['content-length'] = length;
+      else if (body !== undefined) headers['transfer-encoding'] = 'chunked';
       // Plain http goes to the proxy as it is, https through it.
       const forwarded = proxy !== undefined && url.protocol === 'http:';
       const where: RequestOptions = forwarded
@@ -163,15 +166,17 @@ async function upload(
   const { body, signal } = taken(source.open(), idle);
   signal.addEventListener('abort', () => sent.destroy(signal.reason as Error));
   let total = 0;
+  let isWhole = true;
   for await (const part of body) {
     total += part.length;
     await new Promise<void>((resolve) => {
       wake = resolve;
       sent.write(part, () => resolve());
     });
-    if (isAnswered() || sent.destroyed) break;
+    isWhole = !(isAnswered() || sent.destroyed);
+    if (!isWhole) break;
   }
-  if (total === source.size) sent.end();
+  if (source.size === undefined ? isWhole : total === source.size) sent.end();
   else if (!isAnswered() && !sent.destroyed)
     throw coded(BODY_CUT, `${total} bytes came to be sent, not ${source.size}`);
 }

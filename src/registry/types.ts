@@ -1,6 +1,6 @@
 import type { Digest } from '../contracts/index.ts';
 import type { Descriptor, Index, Manifest } from '../image/index.ts';
-import type { Store } from '../store/index.ts';
+import type { GrowingBlob, Store } from '../store/index.ts';
 
 export interface RegistryOptions {
   /**
@@ -107,6 +107,11 @@ export interface Registry {
     blob: BlobSource,
     options?: CallOptions & { readonly mountFrom?: readonly string[] | undefined },
   ): Promise<'exists' | 'mounted' | 'pushed'>;
+  /**
+   * Uploads a blob while it is made, without asking whether it is there. Any error leaves the registry as it was: the blob
+   * can be pushed when it is whole.
+   */
+  pushGrowingBlob(repository: string, blob: GrowingBlob, options?: CallOptions): Promise<void>;
   /** What the registry itself (no mirror) has under a tag or digest, verified; undefined = nothing. */
   ownManifest(
     repository: string,

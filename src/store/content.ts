@@ -16,7 +16,9 @@ import { dirname } from 'node:path';
 import { BuildError, type Digest } from '../contracts/index.ts';
 import { asBuildError, errnoOf } from '../sys/errno.ts';
 import type { HostPath } from '../sys/path.ts';
-import type { BlobWriter } from './types.ts';
+import { createGrowth } from './growing-blob.ts';
+import type { Growth } from './growing-blob.ts';
+import type { FollowedWriter } from './types.ts';
 
 /**
  * A writer for one file. Nothing refers to it before `commit`.
@@ -29,13 +31,15 @@ export function createWriter(
   tempPath: string,
   place: (digest: Digest) => string,
   committed: (digest: Digest, size: number) => void,
-): BlobWriter {
+): FollowedWriter {
   const fd = openNew(tempPath);
   const hasher = createHash('sha256');
   let size = 0;
   let open = true;
   // Writes go to the kernel one after the other, in the order in which they were hashed.
   let written = Promise.resolve();
+  let inFile = 0;
+  let growth: Growth | undefined;
 
   /** Not before the last write is through: its descriptor must not become somebody else's meanwhile. */
   async function end(): Promise<void> {
@@ -48,6 +52,7 @@ export function createWriter(
     if (!open) return;
     await end();
     removeQuietly(tempPath);
+    growth?.failed(new BuildError({ code: 'internal', message: 'a blob was given up' }));
   }
 
   return {
@@ -60,6 +65,8 @@ export function createWriter(
       size += data.length;
       try {
         await mine;
+        inFile += data.length;
+        growth?.grew(inFile);
       } catch (error) {
         await discard();
         throw error;
@@ -72,15 +79,19 @@ export function createWriter(
       try {
         await written;
         verify({ digest, size }, expected);
-        moveIntoPlace(tempPath, place(digest));
+        const path = place(digest);
+        moveIntoPlace(tempPath, path);
+        growth?.ended(path, { digest, size });
       } catch (error) {
         removeQuietly(tempPath);
+        growth?.failed(error);
         throw error;
       }
       committed(digest, size);
       return { digest, size };
     },
     abort: discard,
+    follow: () => (growth ??= createGrowth(tempPath, inFile)).blob,
   };
 }
 

@@ -94,6 +94,22 @@ export interface BlobWriter {
   abort(): Promise<void>;
 }
 
+/** A blob that is being written, for who reads it meanwhile. */
+export interface GrowingBlob {
+  /**
+   * Bytes from `start` on; waits for those that are not there yet, and ends with the blob. Each piece is gone once the next
+   * one is asked for. Throws when nothing comes of the blob.
+   */
+  read(start: number): AsyncIterable<Uint8Array>;
+  /** Once it is in its place. Rejects when nothing comes of it. */
+  readonly whole: Promise<{ readonly digest: Digest; readonly size: number }>;
+}
+
+/** A {@link BlobWriter} whose bytes can be read before it is committed. */
+export interface FollowedWriter extends BlobWriter {
+  follow(): GrowingBlob;
+}
+
 /**
  * What takes room: `image`s that somebody named, `base`s that were pulled, `step`s that later builds find, `cache-mount`s,
  * stat caches of `context`s, single `files` taken out of layers, what nothing needs any more (`unused`), and the database
@@ -195,7 +211,7 @@ export interface Store {
   // blobs
   blobPath(digest: Digest): string;
   hasBlob(digest: Digest): boolean;
-  createBlob(): Promise<BlobWriter>;
+  createBlob(): Promise<FollowedWriter>;
   /** Small documents: manifests, configs. */
   putBlob(data: Uint8Array): Promise<{ readonly digest: Digest; readonly size: number }>;
   readBlob(digest: Digest): Promise<Uint8Array>;

@@ -51,7 +51,7 @@ async function packAsIs(layer: Layer, store: Store, options: PlainOptions): Prom
   const row = store.layer(layer.id);
   if (row !== undefined && row.blobs.length > 0) {
     const came = await layer.blob();
-    if (came !== undefined) return transcode(came, layer.id, store, options);
+    if (came !== undefined) return transcode(came, layer.id, store, { ...options, onNewBlob: undefined });
   }
   return pack(layer, await layer.tree(), layer.id, store, options);
 }
@@ -101,7 +101,14 @@ async function pack(layer: Layer, tree: Tree, id: LayerId, store: Store, options
   const blocks = { size: BLOCK_SIZES[compression], inWork: BLOCKS_IN_WORK[compression] };
   const { stream, contentSize } = await tarOf(tree, (paths) => layer.locate(paths), { epoch, blocks });
   const total = estimate(tree, contentSize);
-  const { blob, compressor } = await writeBlob(stream.blocks, store, options, total, stream);
+  const isNew = epoch === undefined && store.layer(id)?.diffId === undefined;
+  const { blob, compressor } = await writeBlob(
+    stream.blocks,
+    store,
+    isNew ? options : { ...options, onNewBlob: undefined },
+    total,
+    stream,
+  );
   store.saveLayer(id, { blob: { ...blob, compressor }, size: contentSize });
   return blob;
 }
@@ -139,12 +146,13 @@ async function transcode(from: LayerBlob, id: LayerId, store: Store, options: Pl
 async function writeBlob(
   blocks: AsyncIterable<Uint8Array>,
   store: Store,
-  { compression, level, signal, onProgress }: PlainOptions,
+  { compression, level, signal, onNewBlob, onProgress }: PlainOptions,
   total: number,
   tar: Pick<TarStream, 'result'> & Partial<Pick<TarStream, 'release'>>,
 ): Promise<{ readonly blob: LayerBlob; readonly compressor: string }> {
   const how: Compression = { type: compression, level: level ?? DEFAULT_LEVELS[compression] };
   const writer = await store.createBlob();
+  if (onNewBlob !== undefined) onNewBlob(writer.follow(), total);
   try {
     const counted = countBytes(blocks, signal, (done) => onProgress?.(done, Math.max(done, total)));
     for await (const bytes of compress(counted, how, tar.release)) await writer.write(bytes);

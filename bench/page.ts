@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { curveTable } from './curves.ts';
 import { plot } from './plot.ts';
-import { comparisons, markdown, type Report } from './report.ts';
+import { comparisons, markdown, runsOfBench, type Report } from './report.ts';
 
 const PAGE = new URL('../docs/performance.md', import.meta.url);
 const PLOTS = new URL('../docs/performance/', import.meta.url);
@@ -16,7 +16,7 @@ export function writePage(report: Report): void {
     page = `${page.slice(0, from + start.length)}\n\n${text.trim()}\n\n${page.slice(to)}`;
   };
   const tools = Object.values(report.tools).map((version) => `- ${version.split('\n')[0]}`);
-  put('machine', [`Measured on ${report.date}: ${report.machine}.`, '', ...tools].join('\n'));
+  put('machine', [`Measured on ${report.date}, ${runsOfBench(report)}: ${report.machine}.`, '', ...tools].join('\n'));
   put('table', `${markdown(report)}\n${comparisons(report)}`);
   if (report.curves.length > 0) {
     mkdirSync(PLOTS, { recursive: true });

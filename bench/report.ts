@@ -13,6 +13,8 @@ export interface Report {
   readonly workloads: readonly {
     readonly id: string;
     readonly title: string;
+    /** When the run of the bench began that measured it. */
+    readonly measured?: string | undefined;
     readonly cases: readonly CaseResult[];
   }[];
   readonly curves: readonly Curve[];
@@ -33,6 +35,16 @@ export function ratio({ tools }: CaseResult): number | undefined {
   const own = tools.slipway?.seconds.median;
   const peers = [tools.buildkit, tools.buildah].map((tool) => tool?.seconds.median).filter((s) => s !== undefined);
   return own === undefined || peers.length === 0 ? undefined : own / Math.min(...peers);
+}
+
+/** Which workloads were measured together: only these were under the same conditions. */
+export function runsOfBench({ date, workloads }: Pick<Report, 'date' | 'workloads'>): string {
+  const runs = Map.groupBy(workloads, ({ measured }) => measured ?? date);
+  if (runs.size < 2) return 'in one run';
+  const parts = [...runs]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([at, group]) => `${group.map(({ id }) => id).join(', ')} (${at})`);
+  return `in ${runs.size} runs: ${parts.join('; ')}`;
 }
 
 /** The table of docs/performance.md. */
@@ -75,7 +87,7 @@ export function comparisons(report: Pick<Report, 'workloads'>): string {
       }
     }
   }
-  return [`The same files as the peer's image, with mode, owner and content: ${same.join('; ')}.`, ...other]
+  return [`The same files as the peer's image, with mode, owner, content and config: ${same.join('; ')}.`, ...other]
     .map((line) => `${line}\n`)
     .join('\n');
 }
@@ -92,9 +104,9 @@ function toolCell(result: ToolResult | undefined): string {
   ].join('; ');
 }
 
-function spread({ median, min, max }: Spread): string {
+function spread({ median, min, max, runs }: Spread): string {
   const show = (seconds: number) => (seconds < 1 ? seconds.toFixed(3) : seconds.toFixed(2));
-  return `${show(median)} s (${show(min)}-${show(max)})`;
+  return runs === 1 ? `${show(median)} s (once)` : `${show(median)} s (${show(min)}-${show(max)})`;
 }
 
 function megabytes(bytes: number): string {

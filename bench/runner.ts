@@ -1,9 +1,9 @@
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { differences, imageContents, type Contents } from './content.ts';
+import { compareImages, type Compared } from './compare.ts';
 import { runCommands, type Timed } from './process.ts';
 import { startCountingProxy } from './registry.ts';
-import type { Case, Place, Tool, ToolId } from './types.ts';
+import type { Case, Floor, Place, Tool, ToolId } from './types.ts';
 
 export interface Spread {
   readonly median: number;
@@ -29,8 +29,7 @@ export interface CaseResult {
   readonly tools: Partial<Record<ToolId, ToolResult>>;
   readonly without?: Partial<Readonly<Record<ToolId, string>>> | undefined;
   readonly floors: readonly { readonly name: string; readonly seconds: Spread }[];
-  /** What differs between the images of Slipway and another; empty = the same files. */
-  readonly compared?: Partial<Record<ToolId, readonly string[]>> | undefined;
+  readonly compared?: Compared | undefined;
 }
 
 export interface RunnerOptions {
@@ -40,29 +39,40 @@ export interface RunnerOptions {
   readonly traffic: boolean;
   readonly compare: boolean;
   readonly floors: boolean;
-  /** Seconds since the start after which tools run once, after which buildah is left out, after which all is. */
-  readonly hurry: { readonly once: number; readonly withoutBuildah: number; readonly stop: number };
+  /** Seconds since the start after which tools run `LEAST_RUNS` times, after which once, after which all is left out. */
+  readonly hurry: { readonly least: number; readonly once: number; readonly stop: number };
   readonly log: (line: string) => void;
 }
 
 let nextRun = 1;
 
-/** Seconds that the timed runs of one case may take, for each tool: who is slow runs less often, once at least. */
-const BUDGET: Readonly<Record<ToolId, number>> = { slipway: 30, buildkit: 30, buildah: 12 };
-/** Seconds of a run of a peer from which its memory is taken in the last timed run, not in one more. */
-const SLOW = 4;
+/** Seconds that the timed runs of one tool in one case may take beyond the least: who is slow runs less often. */
+const BUDGET = 20;
+/** Timed runs that a median needs. */
+const LEAST_RUNS = 3;
+/**
+ * Seconds of a run from which its memory is taken in the last timed one, not in one more; and from which buildah, which
+ * is not the peer to beat then, runs once.
+ */
+const SLOW = 8;
 
 /** Seconds since the bench began. */
 export const elapsed = (): number => performance.now() / 1000;
 
-/** Measures one case: tools in turn, each time from the same state. */
+/** Timed runs of a tool whose first took so long. */
+export function runsOf(tool: ToolId, firstSeconds: number, most: number): number {
+  if (tool === 'buildah' && firstSeconds >= SLOW) return 1;
+  return Math.min(most, Math.max(LEAST_RUNS, Math.floor(BUDGET / firstSeconds)));
+}
+
+/** Measures one case: tools in turn, each time from the same state. A tool that fails is left out of it, and said. */
 export async function runCase(place: Place, test: Case, options: RunnerOptions): Promise<CaseResult> {
-  const noBuildah = elapsed() > options.hurry.withoutBuildah;
-  const tools = place.tools.filter(
-    ({ id }) => test.without?.[id] === undefined && !(noBuildah && id === 'buildah' && place.tools.length > 2),
-  );
-  const runs = elapsed() > options.hurry.once ? 1 : Math.min(test.runs, options.maxRuns);
-  const times = new Map<Tool, Timed[]>(tools.map((tool) => [tool, []]));
+  const without = { ...test.without };
+  const tools = () => place.tools.filter(({ id }) => without[id] === undefined);
+  const patience = elapsed() > options.hurry.once ? 1 : elapsed() > options.hurry.least ? LEAST_RUNS : Infinity;
+  const most = Math.min(test.runs, options.maxRuns, patience);
+  const times = new Map<Tool, Timed[]>();
+  const warmed = new Map<Tool, number>();
   const sizes = new Map<Tool, number>();
   const archives = new Map<Tool, string>();
 
@@ -73,6 +83,15 @@ export async function runCase(place: Place, test: Case, options: RunnerOptions):
     if (test.sizeOf !== undefined) sizes.set(tool, statSync(test.sizeOf(tool)).size);
     return result;
   };
+  const attempt = async (tool: Tool, step: () => Promise<void>): Promise<void> => {
+    try {
+      await step();
+    } catch (error) {
+      if (tool.id === 'slipway') throw error;
+      options.log(`  ${test.name}: ${tool.id} FAILED: ${error instanceof Error ? error.message : String(error)}`);
+      without[tool.id] = 'failed';
+    }
+  };
   /** Keeps the archive that a tool has written last, to be compared. */
   const keep = (tool: Tool) => {
     const { output } = test.request(tool, 0);
@@ -81,51 +100,67 @@ export async function runCase(place: Place, test: Case, options: RunnerOptions):
     renameSync(output.dest, kept);
     archives.set(tool, kept);
   };
-  const runsOf = (tool: Tool): number => {
-    const [first] = times.get(tool) ?? [];
-    return first === undefined ? 1 : Math.max(1, Math.min(runs, Math.floor(BUDGET[tool.id] / first.seconds)));
+  const timedRun = async (tool: Tool, known: Timed[]): Promise<void> => {
+    const expected = known[0]?.seconds ?? Math.max(warmed.get(tool) ?? 0, test.slow === true ? SLOW : 0);
+    const isLast = known.length + 1 === runsOf(tool.id, expected, most);
+    const timed = await once(tool, options.memory && isLast && expected >= SLOW);
+    if (isLast) keep(tool);
+    known.push(timed);
+    options.log(`  ${test.name}: ${tool.id} ${timed.seconds.toFixed(3)} s, cpu ${timed.cpuSeconds.toFixed(2)} s`);
   };
 
-  if (test.warm === true) for (const tool of tools) await once(tool);
-  for (let round = 0; round < runs; round++) {
-    for (const tool of rotated(tools, round)) {
+  if (test.warm === true) {
+    for (const tool of tools()) await attempt(tool, async () => void warmed.set(tool, (await once(tool)).seconds));
+  }
+  for (let round = 0; round < most; round++) {
+    for (const tool of rotated(tools(), round)) {
       const known = times.get(tool) ?? [];
-      if (known.length >= runsOf(tool)) continue;
-      const isLast = known.length + 1 === runsOf(tool);
-      const isSlow = (known[0]?.seconds ?? (runs === 1 || test.slow === true ? SLOW : 0)) >= SLOW;
-      const slow = tool.id === 'buildah' || (isSlow && (tool.id !== 'slipway' || test.runs === 1));
-      const timed = await once(tool, options.memory && isLast && slow);
-      if (isLast) keep(tool);
-      known.push(timed);
-      options.log(`  ${test.name}: ${tool.id} ${timed.seconds.toFixed(3)} s, cpu ${timed.cpuSeconds.toFixed(2)} s`);
+      times.set(tool, known);
+      if (known[0] !== undefined && known.length >= runsOf(tool.id, known[0].seconds, most)) continue;
+      await attempt(tool, () => timedRun(tool, known));
     }
   }
 
   const results: Partial<Record<ToolId, ToolResult>> = {};
-  for (const tool of tools) {
-    const timed = times.get(tool) ?? [];
-    const seen = timed.findLast(({ memory }) => memory !== undefined)?.memory;
-    const memory = seen ?? (options.memory ? (await once(tool, true)).memory : undefined);
-    const traffic = options.traffic && tool.id !== 'buildah' ? await countTraffic(place, test, tool) : undefined;
-    results[tool.id] = {
-      seconds: spreadOf(timed.map(({ seconds }) => seconds)),
-      cpuSeconds: spreadOf(timed.map(({ cpuSeconds }) => cpuSeconds)),
-      ...memory,
-      outputBytes: sizes.get(tool),
-      traffic,
-    };
+  for (const tool of tools()) {
+    await attempt(tool, async () => {
+      const timed = times.get(tool) ?? [];
+      const seen = timed.findLast(({ memory }) => memory !== undefined)?.memory;
+      const memory = seen ?? (options.memory ? (await once(tool, true)).memory : undefined);
+      const traffic = options.traffic ? await countTraffic(place, test, tool) : undefined;
+      results[tool.id] = {
+        seconds: spreadOf(timed.map(({ seconds }) => seconds)),
+        cpuSeconds: spreadOf(timed.map(({ cpuSeconds }) => cpuSeconds)),
+        ...memory,
+        outputBytes: sizes.get(tool),
+        traffic,
+      };
+    });
   }
   const floors: { name: string; seconds: Spread }[] = [];
-  for (const { name, script } of options.floors ? (test.floors ?? []) : []) {
-    const seconds: number[] = [];
-    for (let round = 0; round < Math.min(runs, 3); round++) {
-      const timed = await runCommands([{ argv: ['/bin/sh', '-c', script], cwd: place.dir }]).catch(() => undefined);
-      if (timed !== undefined) seconds.push(timed.seconds);
-    }
-    if (seconds.length > 0) floors.push({ name, seconds: spreadOf(seconds) });
+  for (const floor of options.floors ? (test.floors ?? []) : []) {
+    const seconds = await timeFloor(place, floor, Math.min(most, LEAST_RUNS)).catch((error: unknown) => {
+      options.log(`  ${test.name}: ${floor.name} FAILED: ${error instanceof Error ? error.message : String(error)}`);
+    });
+    if (seconds !== undefined) floors.push({ name: floor.name, seconds });
   }
-  const compared = options.compare ? await compareImages(place, test, tools, archives) : undefined;
-  return { name: test.name, target: test.target, tools: results, without: test.without, floors, compared };
+  const compared = options.compare
+    ? await compareImages(place, test, tools(), archives).catch((error: unknown) => {
+        options.log(`  ${test.name}: comparing FAILED: ${error instanceof Error ? error.message : String(error)}`);
+        return undefined;
+      })
+    : undefined;
+  return { name: test.name, target: test.target, tools: results, without, floors, compared };
+}
+
+async function timeFloor(place: Place, { script, makes }: Floor, most: number): Promise<Spread> {
+  const seconds: number[] = [];
+  while (seconds.length < (seconds.some((s) => s >= SLOW) ? 1 : most)) {
+    const timed = await runCommands([{ argv: ['bash', '-o', 'pipefail', '-e', '-c', script], cwd: place.dir }]);
+    if (makes !== undefined) rmSync(join(place.dir, makes), { recursive: true, force: true });
+    seconds.push(timed.seconds);
+  }
+  return spreadOf(seconds);
 }
 
 async function countTraffic(place: Place, test: Case, tool: Tool) {
@@ -139,36 +174,6 @@ async function countTraffic(place: Place, test: Case, tool: Tool) {
   } finally {
     proxy.stop();
   }
-}
-
-async function compareImages(
-  place: Place,
-  test: Case,
-  tools: readonly Tool[],
-  archives: ReadonlyMap<Tool, string>,
-): Promise<CaseResult['compared']> {
-  if (test.compare === undefined) return undefined;
-  const contents = new Map<ToolId, Contents>();
-  for (const tool of tools) {
-    const archive = archives.get(tool) ?? join(place.dir, `compare-${tool.id}.tar`);
-    if (!archives.has(tool)) {
-      const request = test.compare(tool);
-      await runCommands(tool.build({ ...request, output: { kind: 'oci', dest: archive, compression: 'gzip' } }));
-    }
-    contents.set(tool.id, await imageContents(archive, place.dir));
-    rmSync(archive, { force: true });
-  }
-  const own = contents.get('slipway');
-  if (own === undefined) return undefined;
-  const compared: Partial<Record<ToolId, readonly string[]>> = {};
-  for (const [id, theirs] of contents)
-    if (id !== 'slipway') {
-      // The number of a run is another for each tool.
-      compared[id] = differences(own, theirs)
-        .filter((path) => path !== 'nonce')
-        .slice(0, 20);
-    }
-  return compared;
 }
 
 /** Who comes first changes from round to round. */

@@ -15,6 +15,8 @@ export type Output =
   /** Named in the tool's own image store. */
   | { readonly kind: 'tag'; readonly name: string }
   | { readonly kind: 'oci'; readonly dest: string; readonly compression: 'gzip' | 'zstd' }
+  /** A directory with the files of the image. */
+  | { readonly kind: 'files'; readonly dest: string }
   /** `HOST:PORT/name:tag`, plain http. */
   | { readonly kind: 'push'; readonly name: string };
 
@@ -37,6 +39,14 @@ export interface Tool {
   daemons(): readonly number[];
 }
 
+/** The least that plain tools need for the same: a script of bash (`pipefail` is on), run in the bench's directory. */
+export interface Floor {
+  readonly name: string;
+  readonly script: string;
+  /** A path below the directory that it makes; removed after each run, not timed. */
+  readonly makes?: string | undefined;
+}
+
 /** One line of the table. */
 export interface Case {
   readonly name: string;
@@ -47,13 +57,12 @@ export interface Case {
   readonly before?: ((tool: Tool, run: number) => Promise<void> | void) | undefined;
   /** Builds once before the timed runs, so that the cache is filled. */
   readonly warm?: boolean | undefined;
-  /** The least that plain tools need for the same: shell scripts, run in the bench's directory. */
-  readonly floors?: readonly { readonly name: string; readonly script: string }[] | undefined;
+  readonly floors?: readonly Floor[] | undefined;
   /** Timed runs of each tool in a full bench. */
   readonly runs: number;
-  /** The image that all tools must make alike; compared once, as an OCI archive. */
+  /** The image that all tools must make alike; compared once: as an OCI archive, or as the registry has it after a push. */
   readonly compare?: ((tool: Tool) => BuildRequest) | undefined;
-  /** Peers take more than some seconds: their memory is taken in a timed run. */
+  /** A run of a peer takes more than some seconds: its memory is taken in a timed run from the first on. */
   readonly slow?: boolean | undefined;
   /** Tools that cannot do it, and why. */
   readonly without?: Partial<Readonly<Record<ToolId, string>>> | undefined;

@@ -37,6 +37,8 @@ function commandsFor(program: readonly [string, ...string[]], request: BuildRequ
       const push = ['push', '-q', `--compression-format=${output.compression}`, name, `oci-archive:${output.dest}`];
       return [build, { argv: ['rm', '-f', output.dest] }, { argv: [...program, ...push] }];
     }
+    case 'files':
+      return [{ argv: [...build.argv, '--output', `type=local,dest=${output.dest}`] }];
     case 'push':
       return [build, { argv: [...program, 'push', '-q', '--tls-verify=false', name, `docker://${name}`] }];
   }

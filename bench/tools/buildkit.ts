@@ -30,6 +30,7 @@ function buildctlWords({ context, dockerfile, output }: BuildRequest): readonly 
     tag: () => ['--output', `type=image,name=${output.kind === 'tag' ? output.name : ''}`],
     oci: () =>
       output.kind === 'oci' ? ['--output', `type=oci,dest=${output.dest},compression=${output.compression}`] : [],
+    files: () => (output.kind === 'files' ? ['--output', `type=local,dest=${output.dest}`] : []),
     push: () => (output.kind === 'push' ? ['--output', `type=image,push=true,name=${output.name}`] : []),
   };
   return [
@@ -84,6 +85,8 @@ function buildxOutput(output: Output): readonly string[] {
       return ['--tag', output.name];
     case 'oci':
       return ['--output', `type=oci,dest=${output.dest},compression=${output.compression}`];
+    case 'files':
+      return ['--output', `type=local,dest=${output.dest}`];
     case 'push':
       return ['--push', '--tag', output.name];
   }

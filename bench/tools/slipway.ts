@@ -37,6 +37,8 @@ function outputWords(output: Output): readonly string[] {
       return ['-t', output.name];
     case 'oci':
       return ['-o', `type=oci,dest=${output.dest},compression=${output.compression}`];
+    case 'files':
+      return ['-o', `type=local,dest=${output.dest}`];
     case 'push':
       return ['--push', '-t', output.name];
   }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { writeFiles } from '../files.ts';
 import { createRandom } from '../random.ts';
-import type { Place } from '../types.ts';
+import { layerUrls } from '../content.ts';
+import type { Floor, Place } from '../types.ts';
 
 /**
  * Pushes an image with layers of `megabytes` each (half text, half noise, in files of 1 MiB) and a small file `/LAYER/small`
@@ -31,4 +32,18 @@ export async function pushLayers(
     Dockerfile: [`FROM ${base}`, ...Array.from({ length: layers }, (_, i) => `COPY ${i} /${i}`), ''].join('\n'),
   });
   await place.run(slipway, { context, output: { kind: 'push', name: `${place.registry}/${name}:latest` } });
+}
+
+/**
+ * What a pull of the image's last layers needs: each from the registry, verified, inflated, and given to the command of
+ * `into`, which reads a tar. The second has the digest of the tar as well, which the config of an image names.
+ */
+export async function pullFloors(place: Place, name: string, layers: number, into: Floor): Promise<readonly Floor[]> {
+  const urls = (await layerUrls(`${place.registry}/${name}:latest`)).slice(-layers);
+  const pipe = (rest: string) =>
+    urls.map((url) => `curl -sSf ${url} | tee >(sha256sum >&2) | unpigz | ${rest}${into.script} >/dev/null`).join('; ');
+  return [
+    { ...into, script: pipe('') },
+    { ...into, name: 'and sha256sum of the tar', script: pipe('tee >(sha256sum >&2) | ') },
+  ];
 }

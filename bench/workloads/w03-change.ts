@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeFiles } from '../files.ts';
 import type { Workload } from '../types.ts';
+import { bundle, crunTimes } from './floors.ts';
 
 /** Twenty steps in four stages; one file changes. */
 export const change: Workload = {
@@ -37,6 +38,7 @@ export const change: Workload = {
         '',
       ].join('\n'),
     });
+    await bundle(place, 'w3-bundle', 'cat /etc/os-release > /dev/null || true');
     return [
       {
         name: 'a source file',
@@ -46,6 +48,8 @@ export const change: Workload = {
         before: (_, run) => void writeFiles(context, { 'src/main.txt': `main ${run}\n` }),
         request: () => ({ context, output: { kind: 'none' } }),
         compare: () => ({ context, output: { kind: 'none' } }),
+        // The steps that see the file: five in its stage, two after it.
+        floors: [crunTimes('w3-bundle', 7)],
       },
       {
         name: 'a file that no result depends on',
@@ -54,6 +58,8 @@ export const change: Workload = {
         warm: true,
         before: (_, run) => void writeFiles(context, { 'notes.txt': `notes ${run}\n` }),
         request: () => ({ context, output: { kind: 'none' } }),
+        compare: () => ({ context, output: { kind: 'none' } }),
+        floors: [crunTimes('w3-bundle', 5)],
       },
     ];
   },

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeFiles } from '../files.ts';
 import type { Workload } from '../types.ts';
+import { bundle, crunAtOnce } from './floors.ts';
 
 const STAGES = 32;
 
@@ -19,6 +20,7 @@ export const parallelStages: Workload = {
         ...numbers.map((i) => `COPY --from=s${i} /o${i} /`),
         '',
       ].join('\n');
+    await bundle(place, 'w6-bundle', 'sleep 0.2');
     return [
       {
         name: 'merged',
@@ -28,7 +30,10 @@ export const parallelStages: Workload = {
         before: (_, run) => void writeFiles(context, { Dockerfile: dockerfile(run) }),
         request: () => ({ context, output: { kind: 'none' } }),
         compare: () => ({ context, output: { kind: 'none' } }),
-        floors: [{ name: 'sleep 32 times at once', script: `for i in $(seq ${STAGES}); do sleep 0.2 & done; wait` }],
+        floors: [
+          crunAtOnce('w6-bundle', STAGES),
+          { name: 'sleep alone', script: `for i in $(seq ${STAGES}); do sleep 0.2 & done; wait` },
+        ],
       },
     ];
   },

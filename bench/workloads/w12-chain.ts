@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { writeFiles } from '../files.ts';
 import type { Workload } from '../types.ts';
+import { emptyScript } from './floors.ts';
 
 /** Many stages. */
 export const chain: Workload = {
@@ -27,6 +28,7 @@ export const chain: Workload = {
     const count = place.small ? 20 : 200;
     writeFiles(context, { file: 'file\n' });
     const request = () => ({ context, output: { kind: 'none' } }) as const;
+    const script = emptyScript(place);
     return [
       {
         name: 'each FROM the one before, with a COPY',
@@ -36,6 +38,14 @@ export const chain: Workload = {
         before: (_, run) => void writeFiles(context, { Dockerfile: chainOf(run, count) }),
         request,
         without: { buildah: 'takes a minute' },
+        compare: request,
+        // A directory with the file for each, by three processes in all.
+        floors: [
+          {
+            name: `mkdir, tee, sha256sum of ${count} files`,
+            script: `rm -rf w12-out; mkdir -p $(seq -f w12-out/%g ${count}); tee $(seq -f w12-out/%g/file ${count}) <w12/file >/dev/null; sha256sum $(seq -f w12-out/%g/file ${count}) >/dev/null`,
+          },
+        ],
       },
       {
         name: 'that nothing needs',
@@ -44,6 +54,8 @@ export const chain: Workload = {
         warm: true,
         before: () => void writeFiles(context, { Dockerfile: unneeded(count) }),
         request,
+        compare: request,
+        floors: [script],
       },
       {
         name: 'that are not there',
@@ -51,6 +63,8 @@ export const chain: Workload = {
         warm: true,
         before: () => void writeFiles(context, { Dockerfile: unneeded(0) }),
         request,
+        compare: request,
+        floors: [script],
       },
     ];
   },

@@ -13,9 +13,11 @@ import {
 } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
+import { buffer } from 'node:stream/consumers';
+import { pack as tarPack } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FileEntry, Tree, TreeEntry, TreePath } from '../../contracts/index.ts';
-import { compareTreePaths, encodeTree, storeLayout } from '../../store/index.ts';
+import { compareTreePaths, decodeTree, encodeTree, storeLayout } from '../../store/index.ts';
 import { encodePathBytes } from '../../sys/path.ts';
 import { lstat } from '../../sys/stat.ts';
 import { readXattr } from '../../sys/xattr.ts';
@@ -201,5 +203,25 @@ describe('directories that a tree does not hold', () => {
     const two = { directory: `${root}/two`, implicit: new Set(['tmp']) };
     expect(implicitCorrections([one, two, explicit])).toEqual([]);
     expect(implicitCorrections([one, two]).map(({ path }) => path)).toEqual(['tmp']);
+  });
+});
+
+describe('a directory from a blob', () => {
+  it.each([
+    ['makes the tree, with digests, where there is none', undefined, { a: file('hello', { mtimeNsec: 0 }) }],
+    ['leaves the tree that is there', { b: file('') }, { b: file('') }],
+  ])('%s', async (_, before, after) => {
+    const layout = storeLayout(root);
+    mkdirSync(layout.layerRoot('abc'), { recursive: true });
+    if (before !== undefined) writeFileSync(layout.treePath('abc'), encodeTree(new Map(Object.entries(before))));
+    const pack = tarPack();
+    pack.entry({ name: 'a', mode: 0o644, mtime: new Date(META.mtime * 1000) }, 'hello');
+    pack.finalize();
+    const blobPath = `${root}/blob`;
+    writeFileSync(blobPath, await buffer(pack));
+    const request = { kind: 'blob', layer: 'abc', blobPath, mediaType: '' } as const;
+    await materialize({ layout }, request, new AbortController().signal);
+    expect(readFileSync(`${layout.layerDir('abc')}/a`, 'utf8')).toBe('hello');
+    expect(Object.fromEntries(decodeTree(readFileSync(layout.treePath('abc'))))).toEqual(after);
   });
 });

@@ -51,9 +51,11 @@ export async function materializeNow(input: MaterializeInput, signal: AbortSigna
   }
   await intoPlace(input, async (draft) => {
     const name = `layer ${request.blobPath.slice(request.blobPath.lastIndexOf('/') + 1)}`;
-    const { tree, implicit } = await unpackLayer({ blobPath: request.blobPath, directory: draft, name }, signal);
+    // The first reading of the blob, which verified it, made the tree; only a crash leaves the one without the other.
+    const hash = !existsSync(input.treePath);
+    const { tree, implicit } = await unpackLayer({ blobPath: request.blobPath, directory: draft, name, hash }, signal);
     saveImplicit(input.layerRoot, implicit);
-    if (!existsSync(input.treePath)) writeTree(input.treePath, tree);
+    if (hash) writeTree(input.treePath, tree);
   });
 }
 

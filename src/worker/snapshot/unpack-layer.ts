@@ -33,10 +33,11 @@ export interface UnpackInput {
   readonly directory: string;
   /** What is unpacked, for errors. */
   readonly name: string;
+  /** Whether the tree is to have the digest of each file. */
+  readonly hash: boolean;
 }
 
 export interface UnpackResult {
-  /** With the digest of each file. */
   readonly tree: Tree;
   /** Directories that the tree does not hold. */
   readonly implicit: readonly TreePath[];
@@ -49,7 +50,7 @@ export interface UnpackResult {
 export async function unpackLayer(input: UnpackInput, signal?: AbortSignal): Promise<UnpackResult> {
   mkdirSync(input.directory, 0o755);
   const staging = `${input.directory}.parts`;
-  const unpacking = new Unpacking(input.directory, staging);
+  const unpacking = new Unpacking(input, staging);
   try {
     const tokenizer = new TarTokenizer({ name: input.name });
     const source = createReadStream(input.blobPath, { highWaterMark: READ_CHUNK });
@@ -73,13 +74,14 @@ export async function unpackLayer(input: UnpackInput, signal?: AbortSignal): Pro
 /** The bytes of one file of the archive, and where they are now. */
 interface Part {
   host: string;
-  readonly digest: Digest;
+  readonly digest: Digest | undefined;
 }
 
 class Unpacking {
   readonly #builder = new LayerTreeBuilder();
   readonly #writer: LayerWriter;
   readonly #staging: string;
+  readonly #hashes: boolean;
   /** By number; the tree under way carries the number of a file's bytes in place of its digest. */
   readonly #parts: Part[] = [];
   #fd = -1;
@@ -89,9 +91,10 @@ class Unpacking {
   #hash: Hash | undefined;
   #digest: Digest = EMPTY_DIGEST;
 
-  constructor(directory: string, staging: string) {
+  constructor({ directory, hash }: UnpackInput, staging: string) {
     this.#writer = new LayerWriter(directory);
     this.#staging = staging;
+    this.#hashes = hash;
     mkdirSync(staging, 0o700);
   }
 
@@ -108,13 +111,17 @@ class Unpacking {
 
   data(bytes: Uint8Array): void {
     if (this.#fd < 0) return;
-    if (bytes.length === this.#header?.size) this.#digest = `sha256:${hash('sha256', bytes, 'hex')}`;
-    else this.#hash = (this.#hash ?? createHash('sha256')).update(bytes);
+    if (this.#hashes) this.#learn(bytes);
     try {
       for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at);
     } catch (error) {
       throw asBuildError(error);
     }
+  }
+
+  #learn(bytes: Uint8Array): void {
+    if (bytes.length === this.#header?.size) this.#digest = `sha256:${hash('sha256', bytes, 'hex')}`;
+    else this.#hash = (this.#hash ?? createHash('sha256')).update(bytes);
   }
 
   end(): void {
@@ -130,7 +137,7 @@ class Unpacking {
     futimensNs(this.#fd, header.mtime, header.mtimeNsec);
     this.close();
     const digest: Digest = this.#hash === undefined ? this.#digest : `sha256:${this.#hash.digest('hex')}`;
-    this.#parts.push({ host: this.#host, digest });
+    this.#parts.push({ host: this.#host, digest: this.#hashes ? digest : undefined });
   }
 
   /** Also of an entry that was cut off. */

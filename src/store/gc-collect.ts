@@ -21,6 +21,7 @@ import { removeObject } from './gc-remove.ts';
 import { HELD } from './holds.ts';
 import type { StoreLayout } from './layout.ts';
 import { readLeases, type HeldLines, type Lease } from './lease.ts';
+import { decodeOutputs } from './record-outputs.ts';
 import { names, type DiskFacts } from './usage-disk.ts';
 import { createImageNeeds } from './usage-images.ts';
 import { readInventory } from './usage-inventory.ts';
@@ -239,7 +240,7 @@ function createSparing(
         if (!images.has(name)) for (const key of needsOf(digest)) needed.add(key);
       }
       for (const row of db.all('SELECT outputs FROM record WHERE used >= ?', began)) {
-        for (const id of (JSON.parse(String(row['outputs'])) as LayerId[][]).flat()) layers.add(id);
+        for (const id of decodeOutputs(row['outputs']).flat()) layers.add(id);
       }
     },
     object(key) {

@@ -6,6 +6,7 @@ import type { Database } from './database.ts';
 import { HELD } from './holds.ts';
 import type { StoreLayout } from './layout.ts';
 import { readLeases } from './lease.ts';
+import { decodeOutputs } from './record-outputs.ts';
 import { decodeTree } from './tree-codec.ts';
 import type { StoreProblem, VerifyReport } from './types.ts';
 import { names } from './usage-disk.ts';
@@ -58,7 +59,7 @@ export async function verifyStore(layout: StoreLayout, db: Database, deep: boole
 
   const records = db.all('SELECT key, description, outputs FROM record');
   for (const row of records) {
-    for (const id of (JSON.parse(String(row['outputs'])) as LayerId[][]).flat()) {
+    for (const id of decodeOutputs(row['outputs']).flat()) {
       if (!layers.has(id)) say(`step ${String(row['description'])}`, `layer ${id} is gone`);
       else if (isCondemned('layer', id)) leftovers.push(`step ${String(row['description'])}`);
     }

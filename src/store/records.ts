@@ -1,5 +1,6 @@
 import { isStale } from './access.ts';
 import type { Database, Row } from './database.ts';
+import { decodeOutputs, encodeOutputs } from './record-outputs.ts';
 import type { CacheRecord, Store } from './types.ts';
 
 const FIND = `
@@ -52,7 +53,7 @@ export function createRecords(
       const { key, created, description, inputs } = record;
       db.write(SAVE, {
         key,
-        outputs: JSON.stringify(record.outputs),
+        outputs: encodeOutputs(record.outputs),
         created,
         description,
         inputs,
@@ -72,7 +73,7 @@ export function createRecords(
 function recordOf(row: Row): CacheRecord {
   return {
     key: String(row['key']),
-    outputs: JSON.parse(String(row['outputs'])) as CacheRecord['outputs'],
+    outputs: decodeOutputs(row['outputs']),
     created: Number(row['created']),
     description: String(row['description']),
     inputs: String(row['inputs']),

@@ -1,5 +1,5 @@
 /** Raised with each change of the tables; an older slipway refuses a newer one. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
  * `seq` is the number of the batch that wrote a row: after a loss of power it tells rows whose files were surely on disk
@@ -73,5 +73,8 @@ ALTER TABLE image ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE fact ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
 `;
 
+/** `record.outputs` may name layers by runs (`record-outputs.ts`), which an older slipway would take for gone. */
+const VERSION_4 = '';
+
 /** What makes a database of version i one of version i + 1; each only adds. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];

@@ -6,6 +6,7 @@ import { rootObjects, type Inventory, type Item, type ObjectKey, type StoreObjec
 import { HELD } from './holds.ts';
 import type { StoreLayout } from './layout.ts';
 import type { HeldLines } from './lease.ts';
+import { decodeOutputs } from './record-outputs.ts';
 import type { DiskFacts } from './usage-disk.ts';
 import { createImageNeeds } from './usage-images.ts';
 
@@ -107,7 +108,7 @@ function stepItems(db: Database, layers: ReadonlyMap<LayerId, LayerFacts>): read
   return rows.map((row): Item => {
     const needs = new Set<ObjectKey>();
     let isBroken = false;
-    for (const id of (JSON.parse(String(row['outputs'])) as LayerId[][]).flat()) {
+    for (const id of decodeOutputs(row['outputs']).flat()) {
       let forms = formsOf.get(id);
       if (forms === undefined) {
         const layer = layers.get(id);

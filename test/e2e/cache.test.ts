@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, truncateSync,
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeOutputs } from '../../src/store/record-outputs.ts';
 import { busyboxLayout } from '../support/base-image.ts';
 import { Bench } from '../support/cli.ts';
 
@@ -42,7 +43,7 @@ RUN cat /same > /result
     const db = new DatabaseSync(join(bench.dir, 'state/db.sqlite'));
     const record = (text: string) => {
       const row = db.prepare('SELECT key, outputs FROM record WHERE description LIKE ?').get(`%${text}%`);
-      return { key: String(row?.['key']), outputs: JSON.parse(String(row?.['outputs'])) as string[][] };
+      return { key: String(row?.['key']), outputs: decodeOutputs(row?.['outputs']) };
     };
     const [wrong, other] = [record('RUN cat /same > /result'), record('COPY input /input')];
     const outputs = [[...(wrong.outputs[0] ?? []).slice(0, -1), other.outputs[0]?.at(-1)]];

@@ -163,9 +163,15 @@ async function shippedBytes(
         bytes.set(from, (bytes.get(from) ?? 0) + rowBytes(row));
         continue;
       }
+      // What came from nowhere else need not be told apart.
+      const isLast = transfers(from, find).length === 0;
+      if (isLast && wanted === undefined && row.size !== undefined) {
+        bytes.set(from, (bytes.get(from) ?? 0) + row.size);
+        continue;
+      }
       const carried = await contents(layer, wanted);
       bytes.set(from, (bytes.get(from) ?? 0) + carried.bytes);
-      await follow(from, carried.digests, [...path, from]);
+      if (!isLast) await follow(from, carried.digests, [...path, from]);
     }
   };
   await follow(target, undefined, [target]);

@@ -107,8 +107,13 @@ export interface FileTree {
    * more than once; entries are made as one goes, so that who keeps none needs no memory for them.
    */
   walk(path: TreePath): Promise<Iterable<readonly [TreePath, NodeEntry]>>;
-  /** Of what a walk would show, without making its entries; absent where that takes as long as the walk. */
-  survey?(path: TreePath): Promise<Survey>;
+  /** Of what a walk would show, without making its entries; undefined or absent where that takes as long as the walk. */
+  survey?(path: TreePath): Promise<Survey | undefined>;
+  /**
+   * What a walk would show without making its entries, with paths from `path`, in tree order; nothing in it is a hard link.
+   * Undefined or absent where that takes as long as the walk.
+   */
+  subtree?(path: TreePath): Promise<Tree | undefined>;
   /** Finds out the content digests of regular files; from then on their entries say them. Errors as of `digests`. */
   learn?(paths: readonly TreePath[]): Promise<void>;
   /**

@@ -61,6 +61,10 @@ const view = async (...specs: readonly Record<string, string>[]): Promise<Record
     found[path] = brief(entry);
     expect(brief(await files.lookup(path)), path).toBe(found[path]);
   }
+  for (const path of Object.keys(found)) {
+    const below = [...(await files.walk(path))].map(([at, entry]) => [at, brief(entry)]);
+    expect(below, path).toEqual(Object.entries(found).filter(([at]) => at.startsWith(`${path}/`)));
+  }
   return found;
 };
 

@@ -11,8 +11,11 @@ import type {
   Layer,
   NodeEntry,
   Snapshot,
+  Survey,
   TreePath,
 } from '../contracts/index.ts';
+import { rowsWithoutDigest } from '../store/index.ts';
+import type { TreeTable } from '../store/index.ts';
 import { IMPLICIT_DIRECTORY } from './layer-tree-builder.ts';
 import { hidesBelow } from './tree-index.ts';
 import type { TreeIndex } from './tree-index.ts';
@@ -20,6 +23,7 @@ import { GROUP_SIZE, isSilent } from './layer-group.ts';
 import { loadedIndex, loadIndex } from './layer-index.ts';
 import { listMerged, walkMerged } from './merge.ts';
 import type { MergedEntry } from './merge.ts';
+import { mergeTables } from './merge-tables.ts';
 
 /** The merged view of layers, bottom to top. No layers: an empty root. */
 export function mergeLayers(layers: readonly Layer[]): FileTree {
@@ -43,6 +47,9 @@ class LayerView implements FileTree {
   /** Those that are loaded, as far as this view has noticed. */
   readonly #indexes: (TreeIndex | undefined)[];
 
+  /** What was last asked for whole, while somebody has it: for a survey, for a key, for a copy. */
+  #below: { readonly path: TreePath; readonly table: WeakRef<TreeTable> | undefined } | undefined;
+
   constructor(layers: readonly Layer[]) {
     this.#layers = layers;
     this.#indexes = layers.map(loadedIndex);
@@ -60,10 +67,31 @@ class LayerView implements FileTree {
   }
 
   async walk(path: TreePath): Promise<Iterable<readonly [TreePath, NodeEntry]>> {
+    const table = await this.subtree(path);
+    if (table !== undefined) return { [Symbol.iterator]: () => entriesBelow(table, path) };
     const indexes = await this.#indexesFor(path);
     if (indexes === undefined) return [];
     const whole = indexes.some(({ hasLinks }) => hasLinks) ? await this.#loadAll() : indexes;
     return { [Symbol.iterator]: () => plainEntries(walkMerged(indexes, path), whole) };
+  }
+
+  async subtree(path: TreePath): Promise<TreeTable | undefined> {
+    if (this.#below?.path === path) {
+      const known = this.#below.table?.deref();
+      if (known !== undefined || this.#below.table === undefined) return known;
+    }
+    const indexes = await this.#indexesFor(path);
+    if (indexes === undefined) return undefined;
+    const table = mergeTables(indexes, path);
+    this.#below = { path, table: table === undefined ? undefined : new WeakRef(table) };
+    return table;
+  }
+
+  async survey(path: TreePath): Promise<Survey | undefined> {
+    const table = await this.subtree(path);
+    if (table === undefined) return undefined;
+    const unknown = rowsWithoutDigest(table).map((row) => (path === '' ? '' : `${path}/`) + table.pathAt(row));
+    return { count: table.size, linked: NO_LINKS, unknown };
   }
 
   digests(paths: readonly TreePath[]): Promise<readonly Digest[]> {
@@ -180,6 +208,13 @@ class LayerView implements FileTree {
     }
     return [...indexes, ...(await this.#loadAll(pending))];
   }
+}
+
+const NO_LINKS: ReadonlySet<TreePath> = new Set();
+
+function* entriesBelow(table: TreeTable, path: TreePath): Generator<readonly [TreePath, NodeEntry]> {
+  const prefix = path === '' ? '' : `${path}/`;
+  for (const [name, entry] of table) if (entry.type !== 'whiteout') yield [prefix + name, entry];
 }
 
 /** Hard links resolved: each points to the first name of its file that the view shows. `all`: newest first. */

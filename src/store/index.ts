@@ -13,5 +13,7 @@ export type { StoreOptions } from './open.ts';
 export { decodeTree, encodeTree } from './tree-codec.ts';
 export { ContentListWriter } from './content-list.ts';
 export { compareTreePaths } from './tree-order.ts';
+export { fileBytes, hasParents, rowsWithoutDigest } from './tree-questions.ts';
 export { TreeTable } from './tree-table.ts';
+export type { RowChange } from './tree-table.ts';
 export type * from './types.ts';

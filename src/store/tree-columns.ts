@@ -88,3 +88,46 @@ export function withRows(columns: TreeColumns, rows: number): TreeColumns {
 export function withText(columns: TreeColumns, bytes: number): TreeColumns {
   return { ...columns, text: Buffer.from(grown(columns.text, bytes)) };
 }
+
+/** Fields of rows, without their paths. */
+export function copyColumns(source: TreeColumns, from: number, to: number, into: TreeColumns, at: number): void {
+  into.kinds.set(source.kinds.subarray(from, to), at);
+  into.modes.set(source.modes.subarray(from, to), at);
+  into.uids.set(source.uids.subarray(from, to), at);
+  into.gids.set(source.gids.subarray(from, to), at);
+  into.mtimes.set(source.mtimes.subarray(from, to), at);
+  into.nanoseconds.set(source.nanoseconds.subarray(from, to), at);
+  into.sizes.set(source.sizes.subarray(from, to), at);
+  into.digests.set(source.digests.subarray(from * DIGEST_BYTES, to * DIGEST_BYTES), at * DIGEST_BYTES);
+}
+
+/**
+ * Paths of rows, `prefix` in the place of the first `strip` bytes of each.
+ *
+ * @param start Of the first path's text.
+ * @param atText Of the first that is written.
+ */
+export function copyPaths(
+  source: TreeColumns,
+  start: number,
+  from: number,
+  to: number,
+  strip: number,
+  prefix: Uint8Array,
+  into: TreeColumns,
+  atText: number,
+  at: number,
+): void {
+  const { text, ends } = source;
+  let read = start;
+  let written = atText;
+  for (let row = from; row < to; row++) {
+    for (const byte of prefix) into.text[written++] = byte;
+    const end = ends[row] ?? 0;
+    // Short as paths are, this is quicker than a call for each.
+    for (read += strip; read < end; read++) into.text[written++] = text[read] ?? 0;
+    read++;
+    into.ends[at + row - from] = written;
+    into.text[written++] = 0;
+  }
+}

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { TreeEntry, TreePath } from '../contracts/index.ts';
 import { decodeTree, encodeTree } from './tree-codec.ts';
 import { compareTreePaths } from './tree-order.ts';
+import { hasParents } from './tree-questions.ts';
 import { TreeTable } from './tree-table.ts';
 
 const META = { mode: 0o644, uid: 1, gid: 2, mtime: 1_700_000_000, mtimeNsec: 5 };
@@ -72,4 +73,57 @@ test('what is in order is not looked up, and takes little', () => {
   const views: readonly { readonly byteLength: number }[] = Object.values(table.columns().columns);
   const bytes = views.reduce((sum, { byteLength }) => sum + byteLength, 0);
   expect(bytes / table.size).toBeLessThan(200);
+});
+
+test('rows that are taken at once are those that are set', () => {
+  const tables = fc.dictionary(path, fc.tuple(entry, fc.nat(3)), { noNullPrototype: true });
+  fc.assert(
+    fc.property(
+      tables,
+      tables,
+      fc.constantFrom('', 'b/', 'é', 'bb/\udcff/'),
+      fc.boolean(),
+      (own, others, prefix, skips) => {
+        const target = new TreeTable();
+        for (const [at, [put, mark]] of Object.entries(own)) target.set(at, put, mark);
+        const expected = new Map(Object.entries(own).map(([at, [put]]) => [at, put]));
+        const unfinished = new TreeTable();
+        for (const [at, [put]] of Object.entries(others)) unfinished.set(`a/${at}`, put);
+        const source = unfinished.finish();
+        const from = skips && source.size > 0 ? 1 : 0;
+        const taken = [...source].slice(from).map(([at, put]) => [prefix + at.slice(2), put] as const);
+        const last = [...expected.keys()].sort(compareTreePaths).at(-1);
+        const done = target.takeRows(source, from, source.size, 2, prefix, 9);
+        const follow = taken[0] === undefined || last === undefined || compareTreePaths(last, taken[0][0]) < 0;
+        if (!follow) expect(done).toBe(false);
+        if (!done) expect(taken).not.toEqual([]);
+        if (done) for (const [at, put] of taken) expected.set(at, put);
+        const sorted = [...expected].sort((a, b) => compareTreePaths(a[0], b[0]));
+        expect([...target.finish()]).toEqual(sorted);
+        if (done) for (const [at] of taken) expect(target.mark(at)).toBe(9);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test('rows are found by what lies below a path', () => {
+  fc.assert(
+    fc.property(steps, path, (put, at) => {
+      const unfinished = new TreeTable();
+      for (const step of put) if (step.entry !== undefined) unfinished.set(step.path, step.entry);
+      const table = unfinished.finish();
+      const paths = [...table.keys()];
+      expect(paths.slice(...table.rowsBelow(at))).toEqual(paths.filter((one) => one.startsWith(`${at}/`)));
+      expect(paths.slice(table.endBelow(at))).toEqual(
+        paths.filter((one) => !one.startsWith(`${at}/`) && compareTreePaths(one, at) > 0),
+      );
+      const hasAll = paths.every((one) => {
+        const slash = one.lastIndexOf('/');
+        return slash < 0 || table.get(one.slice(0, slash))?.type === 'directory';
+      });
+      expect(hasParents(table)).toBe(hasAll);
+    }),
+    { numRuns: 500 },
+  );
 });

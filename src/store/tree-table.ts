@@ -3,13 +3,13 @@
  * only while somebody looks at it; some 110 bytes each are what a hundred thousand of them take.
  */
 import type { Digest, Tree, TreeEntry, TreePath } from '../contracts/index.ts';
-import { decodePath, encodePath } from '../sys/path.ts';
+import { decodePath, encodePath, encodePathBytes } from '../sys/path.ts';
 import {
+  copyColumns,
+  copyPaths,
   DIGEST_BYTES,
   emptyColumns,
   HAS_DIGEST,
-  HAS_HARDLINK,
-  HAS_XATTRS,
   IS_OPAQUE,
   REMOVED,
   TREE_TYPES,
@@ -20,10 +20,7 @@ import {
   type TreeColumns,
 } from './tree-columns.ts';
 import { compareTreeBytes, compareTreePaths } from './tree-order.ts';
-
-const FILE = TREE_TYPES.indexOf('file');
-const TYPE_CODES: ReadonlyMap<TreeEntry['type'], number> = new Map(TREE_TYPES.map((type, code) => [type, code]));
-const WHITEOUT: TreeEntry = { type: 'whiteout' };
+import { readEntry, writeEntry } from './tree-rows.ts';
 
 /** Paths that are decoded at once when one goes through them. */
 const PATHS_AT_ONCE = 256;
@@ -32,6 +29,15 @@ const FIRST_TEXT = 512;
 let needle = Buffer.allocUnsafeSlow(1024);
 let needlePath: TreePath | undefined;
 let needleLength = 0;
+
+/** New metadata of entries; absent = as it is. */
+export interface RowChange {
+  readonly mode?: ((mode: number, directory: boolean) => number) | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly mtime?: number | undefined;
+  readonly mtimeNsec?: number | undefined;
+}
 
 /**
  * Keeps what it is given in the order in which it came, as a map does; {@link TreeTable.finish} puts it in tree order.
@@ -59,6 +65,11 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
     this.#extras = extras;
   }
 
+  /** An empty one that will not grow before it has so many rows, and so many bytes of paths with a NUL each. */
+  static withRoom(rows: number, text: number): TreeTable {
+    return new TreeTable(emptyColumns(rows, text));
+  }
+
   /** The tree itself where it is a table. */
   static of(tree: Tree): TreeTable {
     if (tree instanceof TreeTable) return tree;
@@ -69,6 +80,11 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
 
   get size(): number {
     return this.#rows - this.#removed;
+  }
+
+  /** With those that were taken out. */
+  get rowCount(): number {
+    return this.#rows;
   }
 
   has(path: TreePath): boolean {
@@ -93,6 +109,43 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
     return (ends[row] ?? 0) - start > length && needle.compare(text, start, start + length, 0, length) === 0;
   }
 
+  /** Rows of what is below `path`: the first, and the one behind the last. Of a finished table. */
+  rowsBelow(path: TreePath): readonly [number, number] {
+    if (path === '') return [this.#rows > 0 && this.#columns.ends[0] === 0 ? 1 : 0, this.#rows];
+    return [this.firstRow(`${path}/`), this.endBelow(path)];
+  }
+
+  /** The first row that is neither `path` nor below it nor before it. Of a finished table. */
+  endBelow(path: TreePath): number {
+    // No byte of a name is lower than one that no name has.
+    return path === '' ? this.#rows : this.firstRow(`${path}\0`);
+  }
+
+  /** The first row whose path does not come before `path`. Of a finished table. */
+  firstRow(path: TreePath): number {
+    return this.#firstFrom(writeNeedle(path));
+  }
+
+  typeAt(row: number): TreeEntry['type'] {
+    return TREE_TYPES[(this.#columns.kinds[row] ?? 0) & TYPE_MASK] ?? 'whiteout';
+  }
+
+  /** @param strip Bytes at its beginning to leave out. */
+  pathAt(row: number, strip = 0): TreePath {
+    return decodePath(this.#columns.text.subarray(this.#textEnd(row) + strip, this.#columns.ends[row]));
+  }
+
+  /** Bytes of the paths of rows, with a NUL each. */
+  textBytes(from: number, to: number): number {
+    return this.#textEnd(to) - this.#textEnd(from);
+  }
+
+  /** Whether an entry takes away what lower layers have: a whiteout, an opaque directory. */
+  hidesAt(row: number): boolean {
+    const kind = this.#columns.kinds[row] ?? 0;
+    return (kind & IS_OPAQUE) !== 0 || (TREE_TYPES[kind & TYPE_MASK] ?? 'whiteout') === 'whiteout';
+  }
+
   /** What was given with the entry; 0 = nothing. */
   mark(path: TreePath): number {
     const row = this.#find(path);
@@ -105,6 +158,63 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
     else if (this.#isRemoved(row)) this.#removed--;
     this.#write(row, entry);
     if (mark !== 0 || row < this.#marks.length) this.#setMark(row, mark);
+  }
+
+  /**
+   * Adds rows of another table at once: their paths are `prefix` and what is behind the first `strip` bytes.
+   *
+   * @param source Finished.
+   * @returns False, and nothing is added, when they do not all come after what there is.
+   */
+  takeRows(source: TreeTable, from: number, to: number, strip = 0, prefix = '', mark = 0): boolean {
+    if (from >= to) return true;
+    if (this.#index !== undefined) return false;
+    const start = source.#textEnd(from);
+    const before = encodePathBytes(prefix);
+    const length = source.#textEnd(to) - start + (to - from) * (before.length - strip);
+    const row = this.#rows;
+    if (row > 0) {
+      const first = Buffer.concat([before, source.#columns.text.subarray(start + strip, source.#columns.ends[from])]);
+      const { text, ends } = this.#columns;
+      if (compareTreeBytes(text, this.#textEnd(row - 1), ends[row - 1] ?? 0, first, 0, first.length) >= 0) return false;
+    }
+    this.#reserve(row + to - from, this.#textEnd(row) + length);
+    copyColumns(source.#columns, from, to, this.#columns, row);
+    copyPaths(source.#columns, start, from, to, strip, before, this.#columns, this.#textEnd(row), row);
+    if (source.#extras.size > 0) {
+      for (let at = from; at < to; at++) {
+        const extra = source.#extras.get(at);
+        if (extra !== undefined) this.#extras.set(row + at - from, extra);
+      }
+    }
+    this.#rows += to - from;
+    this.#next = undefined;
+    if (mark !== 0) {
+      this.#setMark(this.#rows - 1, mark);
+      this.#marks.fill(mark, row, this.#rows);
+    }
+    return true;
+  }
+
+  /** The digest of the file in a row becomes known. */
+  setDigest(row: number, digest: Digest): void {
+    const { kinds, digests } = this.#columns;
+    digests.write(digest.slice(7), row * DIGEST_BYTES, DIGEST_BYTES, 'hex');
+    kinds[row] = (kinds[row] ?? 0) | HAS_DIGEST;
+  }
+
+  /** What is given holds for all rows from `from` on; link modes stay. */
+  changeRows(from: number, { mode, uid, gid, mtime, mtimeNsec }: RowChange): void {
+    const { modes, uids, gids, mtimes, nanoseconds } = this.#columns;
+    if (uid !== undefined) uids.fill(uid, from, this.#rows);
+    if (gid !== undefined) gids.fill(gid, from, this.#rows);
+    if (mtime !== undefined) mtimes.fill(mtime, from, this.#rows);
+    if (mtimeNsec !== undefined) nanoseconds.fill(mtimeNsec, from, this.#rows);
+    if (mode === undefined) return;
+    for (let row = from; row < this.#rows; row++) {
+      const type = this.typeAt(row);
+      if (type !== 'symlink') modes[row] = mode(modes[row] ?? 0, type === 'directory');
+    }
   }
 
   delete(path: TreePath): void {
@@ -265,95 +375,15 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
   }
 
   #write(row: number, entry: TreeEntry): void {
-    const { kinds, modes, uids, gids, mtimes, nanoseconds, sizes, digests } = this.#columns;
-    let kind = TYPE_CODES.get(entry.type) ?? 0;
-    let extra: Extra | undefined;
-    sizes[row] = 0;
-    if (entry.type !== 'whiteout') {
-      modes[row] = entry.mode;
-      uids[row] = entry.uid;
-      gids[row] = entry.gid;
-      mtimes[row] = entry.mtime;
-      nanoseconds[row] = entry.mtimeNsec;
-      if (entry.xattrs !== undefined && entry.xattrs.size > 0) {
-        kind |= HAS_XATTRS;
-        extra = { xattrs: entry.xattrs };
-      }
-    }
-    switch (entry.type) {
-      case 'file':
-        sizes[row] = entry.size;
-        if (entry.digest !== undefined) {
-          kind |= HAS_DIGEST;
-          digests.write(entry.digest.slice(7), row * DIGEST_BYTES, DIGEST_BYTES, 'hex');
-        }
-        if (entry.hardlink !== undefined) {
-          kind |= HAS_HARDLINK;
-          extra = { ...extra, hardlink: entry.hardlink };
-        }
-        break;
-      case 'directory':
-        if (entry.opaque === true) kind |= IS_OPAQUE;
-        break;
-      case 'symlink':
-        extra = { ...extra, target: entry.target };
-        break;
-      case 'char-device':
-      case 'block-device':
-        extra = { ...extra, major: entry.major, minor: entry.minor };
-        break;
-      case 'fifo':
-      case 'socket':
-      case 'whiteout':
-        break;
-    }
-    kinds[row] = kind;
+    const extra = writeEntry(this.#columns, row, entry);
     if (extra !== undefined) this.#extras.set(row, extra);
     else if (this.#extras.size > 0) this.#extras.delete(row);
   }
 
   #entry(row: number): TreeEntry {
-    const { kinds, modes, uids, gids, mtimes, nanoseconds, sizes, digests } = this.#columns;
-    const kind = kinds[row] ?? 0;
-    const mode = modes[row] ?? 0;
-    const uid = uids[row] ?? 0;
-    const gid = gids[row] ?? 0;
-    const mtime = mtimes[row] ?? 0;
-    const mtimeNsec = nanoseconds[row] ?? 0;
-    if ((kind & TYPE_MASK) === FILE) {
-      const digest: Digest | undefined =
-        (kind & HAS_DIGEST) === 0
-          ? undefined
-          : `sha256:${digests.toString('hex', row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES)}`;
-      const { hardlink, xattrs } = (kind & (HAS_HARDLINK | HAS_XATTRS)) === 0 ? NOTHING : this.#extra(row);
-      return { type: 'file', mode, uid, gid, mtime, mtimeNsec, xattrs, size: sizes[row] ?? 0, digest, hardlink };
-    }
-    const type = TREE_TYPES[kind & TYPE_MASK] ?? 'whiteout';
-    const { target = '', major = 0, minor = 0, xattrs } = this.#extra(row);
-    const meta = { mode, uid, gid, mtime, mtimeNsec, xattrs };
-    switch (type) {
-      case 'directory':
-        return { type, ...meta, opaque: (kind & IS_OPAQUE) === 0 ? undefined : true };
-      case 'symlink':
-        return { type, ...meta, target };
-      case 'char-device':
-      case 'block-device':
-        return { type, ...meta, major, minor };
-      case 'fifo':
-      case 'socket':
-        return { type, ...meta };
-      case 'file':
-      case 'whiteout':
-        return WHITEOUT;
-    }
-  }
-
-  #extra(row: number): Extra {
-    return this.#extras.get(row) ?? NOTHING;
+    return readEntry(this.#columns, row, this.#extras);
   }
 }
-
-const NOTHING: Extra = {};
 
 /** @returns Bytes written. */
 function writePath(into: Buffer, at: number, path: TreePath): number {

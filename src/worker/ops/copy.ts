@@ -5,11 +5,12 @@
 import { BuildError, EMPTY_DIGEST } from '../../contracts/index.ts';
 import type { Digest, FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
 import type { CopyAction } from '../../llb/index.ts';
+import { rowsWithoutDigest } from '../../store/index.ts';
 import { makeDirectories, stampOf } from './make.ts';
 import type { Making, Stamp } from './make.ts';
 import { modeChangeOf } from './mode.ts';
 import type { ModeChange } from './mode.ts';
-import { changeOwner, type Owner } from './owner.ts';
+import { changeOwner, keptId, type Owner } from './owner.ts';
 import { baseName, cleanDestination, joinPath, parentPath, resolveDestination, splitPath } from './path.ts';
 import { linkGroup } from './select.ts';
 import type { SelectedRow, SelectedSource, Selection } from './select.ts';
@@ -101,6 +102,7 @@ async function copyDirectory(copy: Copy, source: SelectedSource, target: TreePat
     const { mtime, mtimeNsec } = change.stamp ?? top.entry;
     staged.put(target, { ...existing, mtime, mtimeNsec }, existing);
   }
+  if (await graft(copy, source, target)) return;
   /** Names that are there already, by directory; nothing for directories that hold only what this op made. */
   const listed = new Map<TreePath, ReadonlySet<string>>();
   const prefix = target === '' ? '' : `${target}/`;
@@ -125,6 +127,22 @@ async function copyDirectory(copy: Copy, source: SelectedSource, target: TreePat
     else if (row.entry.type !== 'directory') await copyOther(copy, row, path, known);
     else await copyNested(copy, row, path, known);
   }
+}
+
+/** Copies all of it at once into a directory in which nothing is. */
+async function graft(copy: Copy, { top, table }: SelectedSource, target: TreePath): Promise<boolean> {
+  const { staged, change, digests, selection } = copy;
+  if (table === undefined || (await staged.list(target))?.length !== 0) return false;
+  const prefix = top.path === '' ? '' : `${top.path}/`;
+  for (const row of rowsWithoutDigest(table)) {
+    const digest = digests.get(prefix + table.pathAt(row));
+    if (digest === undefined) return false;
+    table.setDigest(row, digest);
+  }
+  for (let row = 0; row < table.size; row++) if (table.typeAt(row) === 'socket') return false;
+  const { owner, mode, stamp } = change;
+  const ids = { uid: keptId(owner?.uid), gid: keptId(owner?.gid) };
+  return staged.graft(target, table, { ...ids, ...stamp, mode }, selection.tree, top.path);
 }
 
 /** A directory below the source: made, or merged with the one that is there, which takes the source's metadata. */

@@ -1,6 +1,7 @@
 /** The layer that a file op makes: a tree, known at once, whose bytes are still where they came from. */
 import type { ContentLocation, Digest, Layer, LayerBlob, LayerId, Tree, TreePath } from '../../contracts/index.ts';
 import type { Sources } from '../../source/index.ts';
+import { fileBytes, TreeTable } from '../../store/index.ts';
 import type { Store } from '../../store/index.ts';
 import { askOrigins, noFile } from './origins.ts';
 import type { Origins } from './origins.ts';
@@ -22,9 +23,7 @@ export async function saveFileLayer({ tree, origins }: StagedLayer, deps: LayerD
 
 /** Bytes of the tree's own regular files, each hard-linked file once. */
 export function treeSize(tree: Tree): number {
-  let size = 0;
-  for (const entry of tree.values()) if (entry.type === 'file' && entry.hardlink === undefined) size += entry.size;
-  return size;
+  return fileBytes(TreeTable.of(tree));
 }
 
 /** The best blob of a row: one that is in the store. */

@@ -30,6 +30,11 @@ export class OriginRules {
     return { kind: 'tree', tree: rule.tree, path: rule.from + path.slice(rule.to.length) };
   }
 
+  /** The mark of all files below `to` that come from the same names below `from` of a tree; see {@link TreeRule}. */
+  markBelow(tree: FileTree, from: string, to: string): number {
+    return this.#rules.push({ kind: 'tree', tree, from, to });
+  }
+
   /** @param path Where the file comes to lie. */
   markOf(origin: Origin | undefined, path: TreePath): number {
     if (origin === undefined) return 0;

@@ -52,9 +52,14 @@ export async function resolveOwner(
 /** `--chown=-1` comes as this: chown(2) leaves it as it is. */
 const UNCHANGED = 0xffff_ffff;
 
+/** The id that an entry gets; undefined = it keeps its own. */
+export function keptId(id: number | undefined): number | undefined {
+  return id === UNCHANGED ? undefined : id;
+}
+
 export function changeOwner({ uid, gid }: Owner, owner: Owner | undefined): Owner {
   if (owner === undefined) return { uid, gid };
-  return { uid: owner.uid === UNCHANGED ? uid : owner.uid, gid: owner.gid === UNCHANGED ? gid : owner.gid };
+  return { uid: keptId(owner.uid) ?? uid, gid: keptId(owner.gid) ?? gid };
 }
 
 async function findUser(user: UserRef, treeOf: TreeOf): Promise<Owner | undefined> {

@@ -6,6 +6,7 @@ import type { Digest, FileEntry, FileTree, NodeEntry, Survey, TreePath } from '.
 import type { CopyAction } from '../../llb/index.ts';
 import { compilePatterns } from '../../pattern/index.ts';
 import type { PatternMatcher } from '../../pattern/index.ts';
+import { TreeTable } from '../../store/index.ts';
 import type { CopySource } from './missing.ts';
 import { cleanPath, resolvePath, treePath } from './path.ts';
 import { expandWildcards } from './wildcard.ts';
@@ -29,6 +30,8 @@ export interface SelectedSource {
   readonly top: SelectedRow;
   /** Below `top`, parents before children, in tree order; made anew for each who goes through them, as there may be a million. */
   readonly rows: Iterable<SelectedRow>;
+  /** The same, without links, where the tree has it in this form. */
+  readonly table: TreeTable | undefined;
   /** How many. */
   readonly count: number;
   /** Files with several names among `top` and `rows`, each by its first name; see {@link linkGroup}. */
@@ -65,10 +68,13 @@ export async function selectSources(source: CopySource, action: CopyAction): Pro
     const found = await resolvePath(tree, path, action.followSymlink);
     if (found.entry === undefined) throw await missing(path, found.path);
     const top: SelectedRow = { name: '', path: found.path, entry: found.entry, held: false };
-    const rows = found.entry.type === 'directory' ? await rowsBelow(tree, found.path, filter) : [];
+    const isDirectory = found.entry.type === 'directory';
+    const subtree = isDirectory && filter === undefined ? await tree.subtree?.(found.path) : undefined;
+    const rows = isDirectory ? await rowsBelow(tree, found.path, filter) : [];
     const survey = await surveyOf(tree, top, rows, filter);
     unknowns.push(survey.unknown);
-    sources.push({ named: path, top, rows, count: survey.count, linked: survey.linked });
+    const table = subtree === undefined ? undefined : TreeTable.of(subtree);
+    sources.push({ named: path, top, rows, table, count: survey.count, linked: survey.linked });
   }
   for (const path of action.requiredPaths.map(cleanPath)) {
     if (!sources.some((selected) => takes(selected, path))) throw await missing(path, treePath(path));

@@ -11,6 +11,7 @@ import type {
   TreePath,
 } from '../../contracts/index.ts';
 import { compareTreePaths, TreeTable } from '../../store/index.ts';
+import type { RowChange } from '../../store/index.ts';
 import { askOrigins, noFile, OriginRules } from './origins.ts';
 import type { Origin, Origins, Question } from './origins.ts';
 import { joinPath, parentPath } from './path.ts';
@@ -188,6 +189,26 @@ export class StagedTree implements FileTree {
     else others.add(path);
     // A file that others are linked to is not the base's, whatever it looks like.
     this.#maybeSame.delete(entry.hardlink);
+  }
+
+  /**
+   * Puts all of `table` into the directory `target`, in which nothing is; its files are those of the same names below `from`.
+   *
+   * @returns False when they must be put one by one: others were put that come after them.
+   */
+  graft(target: TreePath, table: TreeTable, change: RowChange, tree: FileTree, from: TreePath): boolean {
+    const prefix = target === '' ? '' : `${target}/`;
+    const mark = this.#rules.markBelow(tree, from === '' ? '' : `${from}/`, prefix);
+    if (!this.#entries.takeRows(table, 0, table.size, 0, prefix, mark)) return false;
+    this.#entries.changeRows(this.#entries.rowCount - table.size, change);
+    for (let row = 0; row < table.size; row++) {
+      const isDirectory = table.typeAt(row) === 'directory';
+      if (!isDirectory && this.#children === undefined) continue;
+      const path = prefix + table.pathAt(row);
+      if (isDirectory) this.#fresh.add(path);
+      this.#addChild(path);
+    }
+    return true;
   }
 
   /** Times are no content: what differs in nothing else takes no space again. */

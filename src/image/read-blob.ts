@@ -33,9 +33,9 @@ export interface ReadBlob {
 
 /** A thread takes 40 ms to start and load; below this many bytes it does not pay. */
 const THREAD_MIN = 16 << 20;
-/** Bytes handed over at once, and how often before the thread has taken some. */
+/** Bytes handed over at once, and how often before the thread has taken some: about what comes while it starts. */
 const CHUNK = 512 << 10;
-const AHEAD = 8;
+const AHEAD = 24;
 
 let threads = 0;
 

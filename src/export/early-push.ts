@@ -32,7 +32,8 @@ export function earlyPush(names: readonly string[], registry: Registry, { events
 
   async function push(repository: string, blob: GrowingBlob): Promise<boolean> {
     const name = `pushing a layer to ${repository} while it is packed`;
-    const progress = reportProgress(events, `${name} ${uploads.length}`, name);
+    const before = uploads.filter((upload) => upload.repository === repository).length;
+    const progress = reportProgress(events, before === 0 ? name : `${name} (${before + 1})`, name);
     try {
       await registry.pushGrowingBlob(repository, blob, {
         signal: either,

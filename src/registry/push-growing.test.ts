@@ -1,6 +1,6 @@
 /** Blobs that are sent while they are made: to a real registry, and to ones that fail. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -291,4 +291,27 @@ describe('what comes to nothing', () => {
     expect(methods(server)).toEqual(['POST', 'PATCH', 'DELETE']);
     await writer.abort();
   });
+
+  it.each(['cancelled', 'given up'])('leaves nothing in a real registry when it is %s', async (how) => {
+    const uploads = join(dir, 'registry/data/docker/registry/v2/repositories/dropped/_uploads');
+    const writer = await store.createBlob();
+    const stop = new AbortController();
+    const registry = client();
+    const pushed = failure(registry.pushGrowingBlob(`${real.host}/dropped`, writer.follow(), { signal: stop.signal }));
+    await fill(writer, 5_500_000);
+    const isTaken = (): boolean => filesIn(uploads).some((path) => path.endsWith('/data') && statSync(path).size > 0);
+    await expect.poll(isTaken, { timeout: 5000 }).toBe(true);
+    if (how === 'cancelled') stop.abort();
+    else await writer.abort();
+    expect(await pushed).toBeInstanceOf(BuildError);
+    // What it knew of the hash it forgets to remove.
+    expect(filesIn(uploads).filter((path) => !path.includes('/hashstates/'))).toEqual([]);
+    await writer.abort();
+  });
 });
+
+function filesIn(path: string): readonly string[] {
+  if (!existsSync(path)) return [];
+  const all = readdirSync(path, { recursive: true, withFileTypes: true });
+  return all.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}

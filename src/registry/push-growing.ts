@@ -2,13 +2,14 @@ import { BuildError } from '../contracts/index.ts';
 import type { GrowingBlob } from '../store/index.ts';
 import type { Client } from './client.ts';
 import type { Endpoint } from './endpoints.ts';
+import { cancelled } from './errors.ts';
 import { COMMIT_TIMEOUT, pushScopes, startUpload, upload, uploadUrl, whereWasIt } from './push.ts';
 import type { Session } from './push.ts';
 import { isTransientFailure } from './retry.ts';
 import type { BlobSource, CallOptions } from './types.ts';
 
 /** A session that nobody ends is forgotten by the registry some day: not worth a long wait. Milliseconds. */
-const DROP_TIMEOUT = 2000;
+const DROP_TIMEOUT = 1000;
 
 /**
  * Uploads a blob while it is made: POST, one PATCH of unknown length, PUT with the digest that is known then, as docker
@@ -23,25 +24,33 @@ export async function pushGrowingBlob(
   blob: GrowingBlob,
   options: CallOptions,
 ): Promise<void> {
-  const location = await startUpload(client, endpoint, undefined, [], options);
+  const begun = { location: await startUpload(client, endpoint, undefined, [], options), offset: 0 };
+  let sent: Session | undefined;
   try {
-    const sent = await sendAsItGrows(client, endpoint, location, blob, options);
+    sent = await sendAsItGrows(client, endpoint, begun, blob, options);
+    if (options.signal?.aborted === true) throw cancelled(options.signal);
     const { digest, size } = await blob.whole;
-    const source: BlobSource = { digest, size, open: () => blob.read(0), openAt: (start) => blob.read(start) };
     // Of what was cut, or answered too early, the registry knows best how much it has.
-    const session = sent?.offset === size ? sent : await whereWasIt(client, endpoint, { location }, source, options);
+    const known = sent?.offset === size ? sent : await whereWasIt(client, endpoint, begun, options);
+    const session = known !== undefined && known.offset > size ? undefined : known;
+    const source: BlobSource = { digest, size, open: () => blob.read(0), openAt: (start) => blob.read(start) };
     await upload(client, endpoint, source, session, options);
   } catch (error) {
-    await drop(client, endpoint, location);
+    await drop(client, endpoint, sent ?? begun);
     throw error;
   }
 }
 
-/** @returns undefined when it was cut. */
+/**
+ * When nothing comes of the blob, or nobody wants it, the request ends as any other: some registries delete an upload only
+ * under the place that they gave it last.
+ *
+ * @returns undefined when it was cut.
+ */
 async function sendAsItGrows(
   client: Client,
   endpoint: Endpoint,
-  location: string,
+  { location }: Session,
   blob: GrowingBlob,
   options: CallOptions,
 ): Promise<Session | undefined> {
@@ -49,10 +58,14 @@ async function sendAsItGrows(
   // Again from the start for a registry that wants another login.
   async function* bytes(): AsyncGenerator<Uint8Array, void, undefined> {
     offset = 0;
-    for await (const part of blob.read(0)) {
-      yield part;
-      offset += part.length;
-      options.onProgress?.(offset);
+    try {
+      for await (const part of blob.read(0, options.signal)) {
+        yield part;
+        offset += part.length;
+        options.onProgress?.(offset);
+      }
+    } catch {
+      // `whole` says why.
     }
   }
   try {
@@ -64,7 +77,7 @@ async function sendAsItGrows(
       headers: { 'content-type': 'application/octet-stream' },
       body: { size: undefined, open: bytes },
       expect: [201, 202, 204],
-      signal: options.signal,
+      signal: delayed(options.signal),
       headersTimeout: COMMIT_TIMEOUT,
       retry: false,
     });
@@ -76,8 +89,17 @@ async function sendAsItGrows(
   }
 }
 
-/** Deletes an upload that comes to nothing (distribution-spec has no clause; every registry of Docker's line knows it). */
-async function drop(client: Client, endpoint: Endpoint, location: string): Promise<void> {
+/** Leaves time to end well. */
+function delayed(signal: AbortSignal | undefined): AbortSignal {
+  const later = new AbortController();
+  const stop = (): void => void setTimeout(() => later.abort(signal?.reason), DROP_TIMEOUT).unref();
+  if (signal?.aborted === true) stop();
+  else signal?.addEventListener('abort', stop, { once: true });
+  return later.signal;
+}
+
+/** Deletes an upload that comes to nothing (no clause of distribution-spec; registries of Docker's line know it). */
+async function drop(client: Client, endpoint: Endpoint, { location }: Session): Promise<void> {
   try {
     const response = await client.send(endpoint, {
       method: 'DELETE',

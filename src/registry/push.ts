@@ -83,10 +83,11 @@ export async function upload(
         throw cancelled(options.signal);
       });
       const known: Session | undefined =
-        isLost || !isLarge ? undefined : await whereWasIt(client, endpoint, session, blob, options);
+        isLost || !isLarge ? undefined : await whereWasIt(client, endpoint, session, options);
       // As with downloads: what gets on is not given up.
       if (known !== undefined && known.offset > session.offset) tries = -1;
-      session = known;
+      // Bytes that nobody sent make it useless.
+      session = known !== undefined && known.offset > blob.size ? undefined : known;
     }
   }
 }
@@ -199,19 +200,18 @@ async function finish(
   await response.drain();
 }
 
-/** How far a cut upload came (distribution-spec, Get upload status); undefined when the registry has forgotten it. */
+/** How far an upload came (distribution-spec, Get upload status); undefined when the registry has forgotten it. */
 export async function whereWasIt(
   client: Client,
   endpoint: Endpoint,
   { location }: Pick<Session, 'location'>,
-  blob: BlobSource,
   options: CallOptions,
 ): Promise<Session | undefined> {
   try {
     const response = await client.send(endpoint, {
       method: 'GET',
       target: location,
-      what: `the upload of ${blob.digest} to ${endpoint.path}`,
+      what: `an upload to ${endpoint.path}`,
       scopes: pushScopes(endpoint),
       expect: [200, 204],
       signal: options.signal,
@@ -220,7 +220,6 @@ export async function whereWasIt(
     const last = /^(?:bytes=)?0-(\d+)$/.exec(response.headers['range'] ?? '')?.[1];
     // `0-0` is what an upload without a byte has, too.
     const offset = last === undefined || last === '0' ? 0 : Number(last) + 1;
-    if (offset > blob.size) return undefined;
     return { location: response.headers['location'] === undefined ? location : uploadUrl(response, endpoint), offset };
   } catch (error) {
     if (error instanceof BuildError && error.code === 'cancelled') throw error;

@@ -50,6 +50,18 @@ test('is read while it is written, from any byte, by several, and after it is wh
   expect(await all(blob, data.length)).toHaveLength(0);
 });
 
+test('who is told to stop reading waits no longer', async () => {
+  const writer = await store.createBlob();
+  const stop = new AbortController();
+  const reader = writer.follow().read(0, stop.signal)[Symbol.asyncIterator]();
+  await writer.write(Buffer.from('some'));
+  expect((await reader.next()).value).toHaveLength(4);
+  const next = reader.next();
+  stop.abort();
+  expect(await next).toEqual({ done: true, value: undefined });
+  await writer.abort();
+});
+
 test('one that is given up fails who reads it, and leaves nothing', async () => {
   const writer = await store.createBlob();
   const blob = writer.follow();

@@ -29,11 +29,12 @@ export function createGrowth(tempPath: string, written: number): Growth {
     next = Promise.withResolvers();
   };
 
-  async function* read(start: number): AsyncGenerator<Uint8Array, void, undefined> {
+  async function* read(start: number, until?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     let fd: number | undefined;
     const buffer = Buffer.allocUnsafeSlow(CHUNK);
+    until?.addEventListener('abort', wake);
     try {
-      for (let at = start; ;) {
+      for (let at = start; until?.aborted !== true;) {
         if (state === 'failed') await whole;
         if (at < size) {
           fd ??= openSync(path, 'r');
@@ -44,6 +45,7 @@ export function createGrowth(tempPath: string, written: number): Growth {
         else await next.promise;
       }
     } finally {
+      until?.removeEventListener('abort', wake);
       if (fd !== undefined) closeSync(fd);
     }
   }

@@ -99,8 +99,10 @@ export interface GrowingBlob {
   /**
    * Bytes from `start` on; waits for those that are not there yet, and ends with the blob. Each piece is gone once the next
    * one is asked for. Throws when nothing comes of the blob.
+   *
+   * @param until Ends before the end once it is given.
    */
-  read(start: number): AsyncIterable<Uint8Array>;
+  read(start: number, until?: AbortSignal): AsyncIterable<Uint8Array>;
   /** Once it is in its place. Rejects when nothing comes of it. */
   readonly whole: Promise<{ readonly digest: Digest; readonly size: number }>;
 }

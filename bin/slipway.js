@@ -38,7 +38,7 @@ const script = new vm.Script(source, {
   importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
 const require = (name) => process.getBuiltinModule('node:module').createRequire(file)(name);
-// For src/sys/young-generation.ts.
+// For src/sys/own-process.ts.
 globalThis[Symbol.for('slipway.process')] = true;
 const { main } = script.runInThisContext()(require, new URL('../dist/cli.cjs', import.meta.url).href);
 const didCommand = await main(process.argv.slice(2));

@@ -98,7 +98,7 @@ export function remoteTree({ channel, call, ref, where }: RemoteTreeDeps): FileT
       throw new BuildError({ code: 'internal', message: 'digests of files stay with the daemon' });
     },
     async locate(paths) {
-      return await Promise.all(paths.map(async (path) => ({ kind: 'bytes' as const, data: await read(path) })));
+      return await Promise.all(Array.from(paths, async (path) => ({ kind: 'bytes' as const, data: await read(path) })));
     },
   };
 }

@@ -25,8 +25,8 @@ export interface Layer {
   tree(): Promise<Tree>;
   /** Digests of regular files of this layer's tree, hashing those that nobody has needed before. */
   digests(paths: readonly TreePath[]): Promise<readonly Digest[]>;
-  /** Where the bytes of regular files of this layer's tree are; extracts what is needed. */
-  locate(paths: readonly TreePath[]): Promise<readonly ContentLocation[]>;
+  /** Where the bytes of regular files of this layer's tree are, as `FileTree.locate` says it; extracts what is needed. */
+  locate(paths: Iterable<TreePath>): Promise<Iterable<ContentLocation>>;
   /**
    * The blob that the layer came with or was packed to before, in the store (pulled when it is still in a registry).
    * Undefined when it was never packed: `image/` packs it then.

@@ -120,6 +120,12 @@ export interface FileTree {
    * Content digests of regular files, in the order asked. Errors: `source-missing` when a path is not a regular file.
    */
   digests(paths: readonly TreePath[]): Promise<readonly Digest[]>;
-  /** Where the bytes of regular files are, in the order asked; pulls or extracts what is needed. */
-  locate(paths: readonly TreePath[]): Promise<readonly ContentLocation[]>;
+  /**
+   * Where the bytes of regular files are, in the order asked; pulls or extracts what is needed before it answers.
+   *
+   * @param paths May be gone through more than once.
+   * @returns Made as one goes through them, once, so that a million are never there at a time. Errors: `source-missing`
+   *   when a path is not a regular file.
+   */
+  locate(paths: Iterable<TreePath>): Promise<Iterable<ContentLocation>>;
 }

@@ -98,13 +98,12 @@ interface Item {
 async function* batches(files: FileTree): AsyncGenerator<readonly Item[]> {
   const entries = [...(await files.walk(''))];
   const paths = entries.filter(([, entry]) => hasBytes(entry)).map(([path]) => path);
-  const locations = await files.locate(paths);
-  let next = 0;
+  const locations = Iterator.from(await files.locate(paths));
   for (let at = 0; at < entries.length; at += BATCH) {
     yield entries.slice(at, at + BATCH).map(([path, entry]) => ({
       path,
       entry,
-      location: hasBytes(entry) ? locations[next++] : undefined,
+      location: hasBytes(entry) ? locations.next().value : undefined,
     }));
   }
 }

@@ -68,9 +68,9 @@ async function flatten(places: readonly PlacedInput[], epoch: number | undefined
 
 /** Asks each platform for its own files, all at once. */
 async function locateAll(
-  paths: readonly TreePath[],
+  paths: Iterable<TreePath>,
   origins: ReadonlyMap<TreePath, PlacedInput>,
-): Promise<readonly ContentLocation[]> {
+): Promise<Iterable<ContentLocation>> {
   const groups = new Map<PlacedInput, TreePath[]>();
   for (const path of paths) {
     const place = origins.get(path);
@@ -83,10 +83,10 @@ async function locateAll(
   for (const [place, own] of groups) {
     const strip = place.directory === undefined ? 0 : place.directory.length + 1;
     const locations = await place.input.snapshot.files.locate(own.map((path) => path.slice(strip)));
-    for (const [i, path] of own.entries()) {
-      const location = locations[i];
-      if (location !== undefined) found.set(path, location);
-    }
+    let next = 0;
+    for (const location of locations) found.set(own[next++] ?? '', location);
   }
-  return paths.flatMap((path) => found.get(path) ?? []);
+  return Iterator.from(paths)
+    .map((path) => found.get(path))
+    .filter((location) => location !== undefined);
 }

@@ -41,7 +41,7 @@ function layer(spec: Record<string, string>, id = 'l'): TestLayer {
       return tree;
     },
     digests: async (paths) => paths.map(file),
-    locate: async (paths) => paths.map((path): ContentLocation => ({ kind: 'file', path: file(path) })),
+    locate: async (paths) => Array.from(paths, (path): ContentLocation => ({ kind: 'file', path: file(path) })),
     blob: async () => undefined,
   };
 }

@@ -98,8 +98,8 @@ class LayerView implements FileTree {
     return this.#fromLayers(paths, (layer, own) => layer.digests(own));
   }
 
-  locate(paths: readonly TreePath[]): Promise<readonly ContentLocation[]> {
-    return this.#fromLayers(paths, (layer, own) => layer.locate(own));
+  locate(paths: Iterable<TreePath>): Promise<readonly ContentLocation[]> {
+    return this.#fromLayers([...paths], async (layer, own) => [...(await layer.locate(own))]);
   }
 
   /** Asks each layer once for all of its files. */

@@ -83,7 +83,7 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
     },
 
     async digests(paths) {
-      const entries = filesOf(await layer.tree(), paths, id);
+      const entries = [...filesOf(await layer.tree(), paths, id)];
       const missing = entries.filter(([, entry]) => entry.digest === undefined).map(([path]) => path);
       const hashed = missing.length === 0 ? new Map<TreePath, Digest>() : await hashOnDemand(missing);
       return entries.map(([path, entry]) => {
@@ -94,18 +94,17 @@ export function createStoreLayer(id: LayerId, deps: LayerDeps): Layer {
     },
 
     async locate(paths) {
-      const entries = filesOf(await layer.tree(), paths, id);
-      if (row().hasDir) {
-        const directory = store.layerDir(id);
-        return entries.map(([path]) => ({ kind: 'file', path: `${directory}/${path}` }));
+      const { hasDir } = row();
+      const own = await layer.tree();
+      const absent: TreePath[] = [];
+      for (const [path, { size, digest }] of filesOf(own, paths, id)) {
+        const isThere = hasDir || size === 0 || (digest !== undefined && store.hasFile(digest));
+        if (!isThere) absent.push(path);
       }
-      const absent = entries.filter(
-        ([, { size, digest }]) => size > 0 && !(digest !== undefined && store.hasFile(digest)),
-      );
-      if (absent.length > 0) {
-        await extract(absent.map(([path]) => path));
-      }
-      return entries.map(([path, { size, digest }]): ContentLocation => {
+      if (absent.length > 0) await extract(absent);
+      const directory = store.layerDir(id);
+      return filesOf(own, paths, id).map(([path, { size, digest }]): ContentLocation => {
+        if (hasDir) return { kind: 'file', path: `${directory}/${path}` };
         if (size === 0) return NO_BYTES;
         if (digest === undefined) throw gone(id, path);
         return { kind: 'file', path: store.filePath(digest) };
@@ -170,15 +169,16 @@ interface Extraction {
 }
 
 /** Each path with the entry that has its bytes: a hard link's is that of its first name. */
-function filesOf(tree: Tree, paths: readonly TreePath[], id: LayerId): readonly (readonly [TreePath, FileEntry])[] {
-  return paths.map((path) => {
+function* filesOf(tree: Tree, paths: Iterable<TreePath>, id: LayerId): Generator<readonly [TreePath, FileEntry]> {
+  for (const path of paths) {
     const entry = tree.get(path);
-    if (entry?.type === 'file' && entry.hardlink === undefined) return [path, entry];
-    const first = entry?.type === 'file' ? entry.hardlink : undefined;
-    const target = first === undefined ? undefined : tree.get(first);
-    if (first !== undefined && target?.type === 'file') return [first, target];
-    throw new BuildError({ code: 'source-missing', message: `${path} is not a regular file of layer ${id}` });
-  });
+    const first = entry?.type === 'file' ? (entry.hardlink ?? path) : path;
+    const file = first === path ? entry : tree.get(first);
+    if (file?.type !== 'file') {
+      throw new BuildError({ code: 'source-missing', message: `${path} is not a regular file of layer ${id}` });
+    }
+    yield [first, file];
+  }
 }
 
 function gone(id: LayerId, path: TreePath): BuildError {

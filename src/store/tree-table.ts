@@ -10,6 +10,7 @@ import {
   DIGEST_BYTES,
   emptyColumns,
   HAS_DIGEST,
+  HAS_HARDLINK,
   IS_OPAQUE,
   REMOVED,
   TREE_TYPES,
@@ -22,6 +23,7 @@ import {
 import { compareTreeBytes, compareTreePaths } from './tree-order.ts';
 import { readEntry, writeEntry } from './tree-rows.ts';
 
+const FILE = TREE_TYPES.indexOf('file');
 /** Paths that are decoded at once when one goes through them. */
 const PATHS_AT_ONCE = 256;
 const FIRST_ROWS = 16;
@@ -244,6 +246,22 @@ export class TreeTable implements ReadonlyMap<TreePath, TreeEntry> {
   /** The row of a path in a finished table; -1 = none. */
   rowOf(path: TreePath): number {
     return this.#find(path);
+  }
+
+  /** Paths of the regular files that are neither empty nor other names of one; no entry is made for it. */
+  *contentPaths(): Generator<TreePath> {
+    const { kinds, sizes } = this.#columns;
+    for (const [row, path] of this.#paths()) {
+      if (((kinds[row] ?? 0) & (TYPE_MASK | HAS_HARDLINK)) === FILE && (sizes[row] ?? 0) > 0) yield path;
+    }
+  }
+
+  /** The first name of a regular file; no entry is made for it. */
+  firstName(path: TreePath): TreePath | undefined {
+    const row = this.#find(path);
+    const kind = row < 0 ? REMOVED : (this.#columns.kinds[row] ?? 0);
+    if ((kind & TYPE_MASK) !== FILE) return undefined;
+    return (kind & HAS_HARDLINK) === 0 ? path : this.#extras.get(row)?.hardlink;
   }
 
   *entries(): Generator<[TreePath, TreeEntry], undefined, unknown> {

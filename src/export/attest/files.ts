@@ -78,13 +78,11 @@ function beside(files: FileTree, added: ReadonlyMap<TreePath, Added>): FileTree 
     },
     digests: async (paths) => await files.digests(paths),
     async locate(paths) {
-      const others = await files.locate(paths.filter((path) => !added.has(path)));
-      let next = 0;
-      return paths.flatMap((path): ContentLocation[] => {
+      const below = { [Symbol.iterator]: () => Iterator.from(paths).filter((path) => !added.has(path)) };
+      const others = Iterator.from(await files.locate(below));
+      return Iterator.from(paths).flatMap((path): Iterable<ContentLocation> => {
         const own = added.get(path);
-        if (own !== undefined) return [{ kind: 'bytes', data: own.data }];
-        const other = others[next++];
-        return other === undefined ? [] : [other];
+        return own === undefined ? others.take(1) : [{ kind: 'bytes', data: own.data }];
       });
     },
   };

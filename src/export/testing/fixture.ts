@@ -80,7 +80,7 @@ function testLayer(store: Store, entries: Readonly<Record<string, TreeEntry | st
     tree: async () => tree,
     digests: async (paths) => paths.map((path) => sha256(bytes.get(path) ?? '')),
     locate: async (paths) =>
-      paths.map((path): ContentLocation => ({ kind: 'bytes', data: bytes.get(path) ?? Buffer.alloc(0) })),
+      Array.from(paths, (path): ContentLocation => ({ kind: 'bytes', data: bytes.get(path) ?? Buffer.alloc(0) })),
     blob: async () => undefined,
   };
 }

@@ -11,6 +11,7 @@ import { digestOf } from '../chain-id.ts';
 import { decompress } from '../decompress.ts';
 import { readLayer } from '../layer-tree.ts';
 import { packLayer } from './pack.ts';
+import { planTar } from './plan.ts';
 
 let dir = '';
 let store: Store;
@@ -42,7 +43,7 @@ function layerOf(entries: Record<string, TreeEntry | string>, overrides: Partial
     tree: async () => tree,
     digests: async () => [],
     locate: async (paths) =>
-      paths.map((path): ContentLocation => ({ kind: 'bytes', data: bytes.get(path) ?? Buffer.alloc(0) })),
+      Array.from(paths, (path): ContentLocation => ({ kind: 'bytes', data: bytes.get(path) ?? Buffer.alloc(0) })),
     blob: async () => undefined,
     ...overrides,
   };
@@ -75,6 +76,24 @@ const sample = (): Layer =>
     new: { type: 'directory', ...meta, opaque: true },
     'ünïcode-\udcff': 'x',
   });
+
+test('where a file is is asked when its header is written', () => {
+  const entry: TreeEntry = { type: 'file', ...meta, size: 1 };
+  const tree = new Map(Array.from({ length: 5000 }, (_, i) => [`f${10_000 + i}`, entry]));
+  let asked = 0;
+  const locations = Iterator.from(tree.keys()).map((): ContentLocation => {
+    asked++;
+    return { kind: 'bytes', data: Buffer.from('x') };
+  });
+  const pieces = planTar(tree, locations, {});
+  let had = 0;
+  for (const { data } of pieces) {
+    had += data.length;
+    expect(asked).toBe(had);
+    expect(data.length).toBeLessThan(1000);
+  }
+  expect(had).toBe(5000);
+});
 
 describe('a packed layer', () => {
   test('has the same bytes everywhere, and as before (golden)', async () => {
@@ -199,7 +218,7 @@ describe('files of the user', () => {
     mkdirSync(root, { recursive: true });
     for (const name of names) writeFileSync(join(root, name), text(name));
     return layerOf(Object.fromEntries(names.map((name) => [name, text(name)])), {
-      locate: async (paths) => paths.map((path) => ({ kind: 'context-file', path: join(root, path) })),
+      locate: async (paths) => Array.from(paths, (path) => ({ kind: 'context-file', path: join(root, path) })),
     });
   };
 

@@ -4,6 +4,7 @@
  */
 import { BuildError } from '../../contracts/index.ts';
 import type { ContentLocation, Digest, NodeEntry, Tree, TreeEntry, TreePath } from '../../contracts/index.ts';
+import { TreeTable } from '../../store/index.ts';
 import { isWhiteoutName, opaqueName, whiteoutName } from '../layer-path.ts';
 import { encodeTarHeader, putTarHeader } from '../tar/write.ts';
 import { BLOCK } from '../tar/types.ts';
@@ -40,11 +41,17 @@ const META = { target: '', mtimeNsec: 0, major: 0, minor: 0, size: 0 };
 /** As containerd writes them since 2.0: no mode, no owner, no time. */
 const WHITEOUT_META = { ...META, mode: 0, uid: 0, gid: 0, mtime: 0, type: 'file' as const };
 
-/** Paths of the files whose bytes a tar of `tree` holds, in its order. */
-export function contentPaths(tree: Tree): readonly TreePath[] {
-  const paths: TreePath[] = [];
-  for (const [path, entry] of tree) if (hasBody(entry)) paths.push(path);
-  return paths;
+/** Paths of the files whose bytes a tar of `tree` holds, in its order; made each time one goes through them. */
+export function contentPaths(tree: Tree): Iterable<TreePath> {
+  const table = TreeTable.of(tree);
+  return { [Symbol.iterator]: () => table.contentPaths() };
+}
+
+/** Bytes of those files. */
+export function contentSizeOf(tree: Tree): number {
+  let size = 0;
+  for (const entry of tree.values()) if (hasBody(entry)) size += entry.size;
+  return size;
 }
 
 function hasBody(entry: TreeEntry): entry is Extract<TreeEntry, { type: 'file' }> {
@@ -59,17 +66,13 @@ function hasBody(entry: TreeEntry): entry is Extract<TreeEntry, { type: 'file' }
  * @param locations Parallel to {@link contentPaths}.
  * @throws BuildError `unsupported` for a file that would be read back as a whiteout.
  */
-export function* planTar(
-  tree: Tree,
-  locations: readonly ContentLocation[],
-  options: PlanOptions,
-): Generator<PlanPiece> {
+export function* planTar(tree: Tree, locations: Iterable<ContentLocation>, options: PlanOptions): Generator<PlanPiece> {
   let piece = new PieceBuilder();
-  let next = 0;
+  const bodies = Iterator.from(locations);
   for (const [path, entry] of tree) {
     for (const header of headersOf(path, entry, options)) piece.addHeader(header);
     if (hasBody(entry)) {
-      const from = locations[next++];
+      const from = bodies.next().value;
       if (from === undefined) throw new BuildError({ code: 'internal', message: `no bytes for ${path}` });
       piece.addBody(entry.size, entry.digest, from);
     }

@@ -1,5 +1,5 @@
 import type { ContentLocation, Tree, TreePath } from '../../contracts/index.ts';
-import { contentPaths, planTar } from './plan.ts';
+import { contentPaths, contentSizeOf, planTar } from './plan.ts';
 import type { PlanOptions } from './plan.ts';
 import { streamHere, streamOnThread } from './tar-stream.ts';
 import type { TarBlocks, TarStream } from './tar-stream.ts';
@@ -16,16 +16,11 @@ const DEFAULT_BLOCKS: TarBlocks = { size: 1024 * 1024, inWork: 2 };
  */
 export async function tarOf(
   tree: Tree,
-  locate: (paths: readonly TreePath[]) => Promise<readonly ContentLocation[]>,
+  locate: (paths: Iterable<TreePath>) => Promise<Iterable<ContentLocation>>,
   options: PlanOptions & { readonly blocks?: TarBlocks | undefined },
 ): Promise<{ readonly stream: TarStream; /** Bytes of the files. */ readonly contentSize: number }> {
-  const paths = contentPaths(tree);
-  const pieces = planTar(tree, await locate(paths), options);
-  let contentSize = 0;
-  for (const path of paths) {
-    const entry = tree.get(path);
-    if (entry?.type === 'file') contentSize += entry.size;
-  }
+  const pieces = planTar(tree, await locate(contentPaths(tree)), options);
+  const contentSize = contentSizeOf(tree);
   const little = tree.size <= HERE_ENTRIES && contentSize <= HERE_BYTES;
   const { blocks = DEFAULT_BLOCKS } = options;
   const stream = little ? streamHere(pieces, blocks, estimate(tree, contentSize)) : streamOnThread(pieces, blocks);

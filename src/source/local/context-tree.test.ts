@@ -6,6 +6,7 @@ import {
   lutimesSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -16,7 +17,7 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseIgnoreFile } from '../../pattern/index.ts';
 import { writeXattr } from '../../sys/xattr.ts';
 import { encodePath } from '../../sys/path.ts';
@@ -337,6 +338,26 @@ describe('digests', () => {
     hashed = [];
     expect(await build().tree.digests(['new/one'])).toEqual([sha('aaaa')]);
     expect(hashed).toEqual([]);
+  });
+
+  it('come from threads that end when they are not needed, and start again', async () => {
+    const threads = (): number => readdirSync('/proc/self/task').length;
+    writeFileSync(join(root, 'f'), 'text');
+    const file = { path: join(root, 'f'), size: 4 };
+    const pool = createThreadPool();
+    const hasher = createFileHasher(pool, 0);
+    const { signal } = new AbortController();
+    const ends: readonly (() => void)[] = [() => pool.rest(), () => undefined];
+    for (const end of ends) {
+      const before = threads();
+      const asked = hasher.hash([file], signal);
+      pool.rest();
+      expect(Buffer.from(await asked).toString('hex')).toBe(sha('text').slice(7));
+      expect(threads()).toBeGreaterThan(before);
+      end();
+      await vi.waitFor(() => expect(threads()).toBe(before), { timeout: 5000 });
+    }
+    await pool.close();
   });
 
   it('come from threads in the order asked', async () => {

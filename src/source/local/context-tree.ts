@@ -2,6 +2,7 @@ import { BuildError } from '../../contracts/index.ts';
 import type { ContentLocation, Digest, FileEntry, NodeEntry, TreePath } from '../../contracts/index.ts';
 import type { PatternMatcher } from '../../pattern/index.ts';
 import { errnoOf } from '../../sys/errno.ts';
+import { giveBackMemory } from '../../sys/give-back.ts';
 import { readNames } from '../../sys/path.ts';
 import { lstatInto, majorOf, minorOf, STAT, STAT_WIDTH, typeOf } from '../../sys/stat.ts';
 import { cancelled } from '../cancelled.ts';
@@ -372,6 +373,9 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
         }
       };
       await Promise.all([work(), work()]);
+      // Keys, trees and a tar of so many come next: nothing of that is done by these threads.
+      if (paths.length > HASHED_AT_ONCE) options.pool?.rest();
+      if (paths.length > GIVE_BACK_MIN) giveBackMemory();
     },
     async digests(paths) {
       const cache = await ready();
@@ -386,7 +390,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
     },
     async locate(paths) {
       const cache = await ready();
-      return paths.map((path): ContentLocation => {
+      return Iterator.from(paths).map((path): ContentLocation => {
         regularFile(path, cache);
         return { kind: 'context-file', path: hostOf(path) };
       });
@@ -403,5 +407,7 @@ export function createContextTree(options: ContextTreeOptions): ContextTree {
   return tree;
 }
 
-/** Files that are handed to the hasher together: enough for all threads. */
-const HASHED_AT_ONCE = 16_384;
+/** Files that are handed to the hasher together: enough for all threads, few enough that their paths are soon gone. */
+const HASHED_AT_ONCE = 8192;
+/** So many files that what hashing them left behind counts beside what is still to come. */
+const GIVE_BACK_MIN = 50_000;

@@ -38,7 +38,7 @@ export const HASH_BYTES = 32;
 const FILE_COST = 6000;
 const BYTE_COST = 1;
 /** A thread takes 25 ms to start; below this much work (nanoseconds) it does not pay. */
-const INLINE_COST_MAX = 60e6;
+const INLINE_COST_MAX = 45e6;
 /** Work handed over at once: enough to hide the messages, little enough that threads end together. */
 const BATCH_COST = 20e6;
 

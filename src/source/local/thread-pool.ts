@@ -15,18 +15,25 @@ export interface ThreadAnswer {
   readonly answer: HashAnswer | ScanAnswer | { readonly failure: Error };
 }
 
-/** Threads that hash files and read directories with synchronous calls, the fast way to many small ones in Node. Started at the first use. */
+/**
+ * Threads that hash files and read directories with synchronous calls, the fast way to many small ones in Node. Started
+ * when they are asked, ended when nobody has asked for a while: a Node of its own takes 12 MiB.
+ */
 export interface ThreadPool {
   /** How many there are at most. */
   readonly size: number;
   /** Asks the least busy; `threads` bounds how many are started for it. Rejects with `cancelled` when the signal fires. */
   ask(request: HashRequest, threads: number, signal: AbortSignal): Promise<HashAnswer>;
   ask(request: ScanRequest, threads: number, signal: AbortSignal): Promise<ScanAnswer>;
+  /** Ends those that are idle now, where much else is to be done before they are asked again. */
+  rest(): void;
   close(): Promise<void>;
 }
 
 /** More only wait for the disk. */
 const THREADS_MAX = 8;
+/** Milliseconds without a question until threads end; starting them again takes 25. */
+const IDLE_MAX = 100;
 
 interface Thread {
   readonly worker: Promise<Worker>;
@@ -43,6 +50,14 @@ export function createThreadPool(): ThreadPool {
   const threads: Thread[] = [];
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
+  let idle: NodeJS.Timeout | undefined;
+
+  const isIdle = (): boolean => threads.every(({ busy }) => busy === 0);
+
+  async function endAll(): Promise<void> {
+    clearTimeout(idle);
+    await Promise.all(threads.splice(0).map(async ({ worker }) => (await worker).terminate()));
+  }
 
   async function start(): Promise<Worker> {
     const { Worker: ThreadWorker } = await import('node:worker_threads');
@@ -70,6 +85,7 @@ export function createThreadPool(): ThreadPool {
     signal: AbortSignal,
   ): Promise<HashAnswer | ScanAnswer> {
     if (signal.aborted) throw cancelled(signal);
+    clearTimeout(idle);
     const thread = leastBusy(limit);
     thread.busy++;
     const worker = await thread.worker;
@@ -81,6 +97,7 @@ export function createThreadPool(): ThreadPool {
         waiting.delete(id);
         signal.removeEventListener('abort', onAbort);
         if (--thread.busy === 0) worker.unref();
+        if (isIdle()) idle = setTimeout(() => void endAll(), IDLE_MAX).unref();
         if (answer instanceof Error) reject(answer);
         else if ('failure' in answer.answer) reject(answer.answer.failure);
         else resolve(answer.answer);
@@ -94,8 +111,9 @@ export function createThreadPool(): ThreadPool {
   return {
     size,
     ask: ask as ThreadPool['ask'],
-    async close() {
-      await Promise.all(threads.splice(0).map(async ({ worker }) => (await worker).terminate()));
+    rest() {
+      if (isIdle()) void endAll();
     },
+    close: endAll,
   };
 }

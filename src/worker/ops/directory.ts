@@ -80,15 +80,15 @@ async function materializeTree(
   for (const [path, entry] of await layer.tree()) {
     if (entry.type === 'file' && entry.hardlink === undefined) paths.push(path);
   }
-  const locations = await layer.locate(paths);
+  const locations = Iterator.from(await layer.locate(paths));
   const planPath = store.tempPath('plan');
   const copies: string[] = [];
   const besideDirectories = [...beside].map((id) => `${store.layerDir(id)}/`);
   const mayLink = (path: string): boolean => !besideDirectories.some((directory) => path.startsWith(directory));
   try {
     const lines: Buffer[] = [];
-    for (const [i, path] of paths.entries()) {
-      const location = locations[i];
+    for (const path of paths) {
+      const location = locations.next().value;
       if (location === undefined) throw new BuildError({ code: 'internal', message: `no bytes for /${path}` });
       const text = await planLocation(location, mayLink, async (from) => {
         const copy = store.tempPath('plan-file');

@@ -237,7 +237,7 @@ describe('a build context as a mount', () => {
             .digest('hex')}` as const,
       );
     },
-    locate: async (paths) => paths.map((path) => ({ kind: 'bytes', data: Buffer.from(bytes.get(path) ?? '') })),
+    locate: async (paths) => Array.from(paths, (path) => ({ kind: 'bytes', data: Buffer.from(bytes.get(path) ?? '') })),
   };
   const context: Snapshot = { layers: [], files, inPlace: true };
   const inputs = (): readonly Snapshot[] => [snapshotOf([storeLayer(fixture.base)]), context];

@@ -3,7 +3,7 @@ import type { ContentLocation, Digest, Layer, LayerBlob, LayerId, Tree, TreePath
 import type { Sources } from '../../source/index.ts';
 import { fileBytes, TreeTable } from '../../store/index.ts';
 import type { Store } from '../../store/index.ts';
-import { askOrigins, noFile } from './origins.ts';
+import { locateOrigins, noFile } from './origins.ts';
 import type { Origins } from './origins.ts';
 import type { StagedLayer } from './staged-tree.ts';
 
@@ -18,7 +18,7 @@ export async function saveFileLayer({ tree, origins }: StagedLayer, deps: LayerD
   const id = deps.store.newLayer();
   await deps.store.writeTree(id, tree);
   deps.store.saveLayer(id, { size: treeSize(tree) });
-  return new FileLayer(id, tree, origins, deps);
+  return new FileLayer(id, TreeTable.of(tree), origins, deps);
 }
 
 /** Bytes of the tree's own regular files, each hard-linked file once. */
@@ -33,11 +33,11 @@ export function localBlob(store: Store, id: LayerId): LayerBlob | undefined {
 
 class FileLayer implements Layer {
   readonly id: LayerId;
-  readonly #tree: Tree;
+  readonly #tree: TreeTable;
   readonly #origins: Origins;
   readonly #deps: LayerDeps;
 
-  constructor(id: LayerId, tree: Tree, origins: Origins, deps: LayerDeps) {
+  constructor(id: LayerId, tree: TreeTable, origins: Origins, deps: LayerDeps) {
     this.id = id;
     this.#tree = tree;
     this.#origins = origins;
@@ -56,21 +56,20 @@ class FileLayer implements Layer {
     });
   }
 
-  async locate(paths: readonly TreePath[]): Promise<readonly ContentLocation[]> {
+  async locate(paths: Iterable<TreePath>): Promise<Iterable<ContentLocation>> {
     const { store, sources } = this.#deps;
     if (store.layer(this.id)?.hasDir === true) {
       const directory = store.layerDir(this.id);
-      return paths.map((path) => ({ kind: 'file', path: `${directory}/${path}` }));
+      return Iterator.from(paths).map((path) => ({ kind: 'file', path: `${directory}/${path}` }));
     }
     // A packed layer is whole in its blob; the context it came from may have changed since.
     if (localBlob(store, this.id) !== undefined) return sources.storeLayer(this.id).locate(paths);
-    const questions = paths.map((path) => {
-      const entry = this.#tree.get(path);
-      const origin = entry?.type === 'file' ? this.#origins.get(entry.hardlink ?? path) : undefined;
+    return locateOrigins(paths, (path) => {
+      const first = this.#tree.firstName(path);
+      const origin = first === undefined ? undefined : this.#origins.get(first);
       if (origin === undefined) throw noFile(path);
-      return origin.kind === 'fixed' ? { value: origin.location } : origin;
+      return origin;
     });
-    return askOrigins<ContentLocation>(questions, async (tree, asked) => tree.locate(asked));
   }
 
   async blob(): Promise<LayerBlob | undefined> {

@@ -29,7 +29,7 @@ function layer(words: Readonly<Record<string, string>>): Layer {
     id: 'l',
     tree: async () => tree,
     digests: async (paths) => paths.map((path) => digestOf(words[path] ?? '')),
-    locate: async (paths) => paths.map((path) => ({ kind: 'file', path })),
+    locate: async (paths) => Array.from(paths, (path) => ({ kind: 'file', path })),
     blob: async () => undefined,
   };
 }

@@ -105,6 +105,34 @@ export async function askOrigins<T>(
   return answers;
 }
 
+/** As `FileTree.locate`, of files whose origins are known: each tree is asked once for all of its own. */
+export async function locateOrigins(
+  paths: Iterable<TreePath>,
+  originOf: (path: TreePath) => Origin,
+): Promise<Iterable<ContentLocation>> {
+  const origins = { [Symbol.iterator]: () => Iterator.from(paths).map(originOf) };
+  const trees = new Set<FileTree>();
+  for (const origin of origins) if (origin.kind === 'tree') trees.add(origin.tree);
+  const located = await Promise.all(
+    Array.from(trees, async (tree) => {
+      const own = { [Symbol.iterator]: () => pathsIn(tree, origins) };
+      return [tree, Iterator.from(await tree.locate(own))] as const;
+    }),
+  );
+  const locations = new Map(located);
+  return Iterator.from(paths).map((path): ContentLocation => {
+    const origin = originOf(path);
+    if (origin.kind === 'fixed') return origin.location;
+    const next = locations.get(origin.tree)?.next();
+    if (next === undefined || next.done === true) throw noFile(path);
+    return next.value;
+  });
+}
+
+function* pathsIn(tree: FileTree, origins: Iterable<Origin>): Generator<TreePath> {
+  for (const origin of origins) if (origin.kind === 'tree' && origin.tree === tree) yield origin.path;
+}
+
 export function noFile(path: TreePath): BuildError {
   return new BuildError({ code: 'source-missing', message: `/${path} is not a regular file` });
 }

@@ -12,7 +12,7 @@ import type {
 } from '../../contracts/index.ts';
 import { compareTreePaths, TreeTable } from '../../store/index.ts';
 import type { RowChange } from '../../store/index.ts';
-import { askOrigins, noFile, OriginRules } from './origins.ts';
+import { askOrigins, locateOrigins, noFile, OriginRules } from './origins.ts';
 import type { Origin, Origins, Question } from './origins.ts';
 import { joinPath, parentPath } from './path.ts';
 import { sameEntry } from './same-entry.ts';
@@ -111,25 +111,26 @@ export class StagedTree implements FileTree {
   }
 
   async digests(paths: readonly TreePath[]): Promise<readonly Digest[]> {
-    return this.#ask(
-      paths,
-      async (tree, asked) => tree.digests(asked),
-      (path) => {
-        const entry = this.#entries.get(path);
-        return entry?.type === 'file' ? entry.digest : undefined;
-      },
-    );
+    const questions = paths.map((path): Question<Digest> => {
+      const entry = this.#entries.get(path);
+      if (entry?.type === 'file' && entry.digest !== undefined) return { value: entry.digest };
+      const origin = this.#visibleOrigin(path);
+      if (origin.kind === 'fixed') throw noFile(path);
+      return origin;
+    });
+    return askOrigins<Digest>(questions, async (tree, asked) => tree.digests(asked));
   }
 
-  async locate(paths: readonly TreePath[]): Promise<readonly ContentLocation[]> {
-    return this.#ask(
-      paths,
-      async (tree, asked) => tree.locate(asked),
-      (path) => {
-        const origin = this.#originOf(path);
-        return origin?.kind === 'fixed' ? origin.location : undefined;
-      },
-    );
+  async locate(paths: Iterable<TreePath>): Promise<Iterable<ContentLocation>> {
+    return locateOrigins(paths, (path) => this.#visibleOrigin(path));
+  }
+
+  /** @throws BuildError `source-missing` for what is staged and no file, or hidden. */
+  #visibleOrigin(path: TreePath): Origin {
+    const origin = this.#originOf(path);
+    if (origin !== undefined) return origin;
+    if (this.#entries.has(path) || this.#hidden(path)) throw noFile(path);
+    return { kind: 'tree', tree: this.#base, path };
   }
 
   #originOf(path: TreePath): Origin | undefined {
@@ -144,25 +145,6 @@ export class StagedTree implements FileTree {
   /** Where the bytes of a file come from, whatever is done to this tree later. */
   originOf(path: TreePath): Origin {
     return this.#originOf(path) ?? { kind: 'tree', tree: this.#base, path };
-  }
-
-  /** Answers from what is staged, and asks each tree behind it once for the rest. */
-  async #ask<T>(
-    paths: readonly TreePath[],
-    ask: (tree: FileTree, asked: readonly TreePath[]) => Promise<readonly T[]>,
-    known: (path: TreePath) => T | undefined,
-  ): Promise<readonly T[]> {
-    return askOrigins<T>(
-      paths.map((path): Question<T> => {
-        const value = known(path);
-        if (value !== undefined) return { value };
-        const origin = this.#originOf(path);
-        if (origin?.kind === 'tree') return { tree: origin.tree, path: origin.path };
-        if (this.#entries.has(path) || this.#hidden(path)) throw noFile(path);
-        return { tree: this.#base, path };
-      }),
-      ask,
-    );
   }
 
   /**

@@ -84,7 +84,10 @@ export function memoryTree(literals: Record<string, Literal>): MemoryTree {
       return paths.map((path) => digestOf(content.get(path) ?? missing(path)));
     },
     locate: async (paths) =>
-      paths.map((path): ContentLocation => ({ kind: 'bytes', data: Buffer.from(content.get(path) ?? missing(path)) })),
+      Array.from(paths, (path): ContentLocation => ({
+        kind: 'bytes',
+        data: Buffer.from(content.get(path) ?? missing(path)),
+      })),
   };
 }
 

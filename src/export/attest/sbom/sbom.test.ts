@@ -264,7 +264,7 @@ describe('inventory', () => {
     const path = '/usr/bin/skopeo';
     const entry: FileEntry = { type: 'file', ...META, mode: 0o755, size: statSync(path).size };
     const small = fixture.layer({ 'bin/app': entry });
-    const layer: Layer = { ...small, locate: async (paths) => paths.map(() => ({ kind: 'file', path })) };
+    const layer: Layer = { ...small, locate: async (paths) => Array.from(paths, () => ({ kind: 'file', path })) };
     const { packages } = await takeInventory(snapshotOf([layer]));
     expect(packages).toEqual(
       expect.arrayContaining([

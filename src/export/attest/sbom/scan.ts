@@ -169,7 +169,8 @@ async function eachContent(
 ): Promise<void> {
   for (let at = 0; at < paths.length; at += BATCH) {
     const batch = paths.slice(at, at + BATCH);
-    for (const [i, location] of (await files.locate(batch)).entries()) use(location, batch[i] ?? '');
+    let next = 0;
+    for (const location of await files.locate(batch)) use(location, batch[next++] ?? '');
   }
 }
 

@@ -1,17 +1,33 @@
 /** Proxies on the way to registries: which one the environment names, and connections through it. */
 import type { OutgoingHttpHeaders } from 'node:http';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
+import { BuildError } from '../contracts/index.ts';
 import { isLoopback } from './endpoints.ts';
 import { NO_CONNECTION, coded } from './retry.ts';
 import type { Env } from './transport.ts';
 
-/** As Go's httpproxy.FromEnvironment: each scheme has its own variable, lower case first; loopback is asked directly. */
+/**
+ * As Go's httpproxy.FromEnvironment: each scheme has its own variable, lower case first; loopback is asked directly.
+ * @throws BuildError `usage` for what is no URL of a proxy that speaks http or https.
+ */
 export function proxyFor(url: URL, env: Env): URL | undefined {
   if (isLoopback(url.host)) return undefined;
-  const [lower, upper] = url.protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
-  const value = env[lower] ?? env[upper] ?? '';
+  const names = url.protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
+  const name = names.find((known) => env[known] !== undefined) ?? '';
+  const value = env[name] ?? '';
   if (value === '' || isExcepted(url, env['no_proxy'] ?? env['NO_PROXY'] ?? '')) return undefined;
-  return new URL(value.includes('://') ? value : `http://${value}`);
+  const text = value.includes('://') ? value : `http://${value}`;
+  const proxy = URL.canParse(text) ? new URL(text) : undefined;
+  if (proxy?.protocol === 'http:' || proxy?.protocol === 'https:') return proxy;
+  // Not the value itself: there may be a password in it.
+  throw new BuildError({
+    code: 'usage',
+    message:
+      proxy === undefined
+        ? `the environment's ${name} is not the URL of a proxy`
+        : `the environment's ${name} names a proxy of another kind than http and https: ${proxy.protocol}//`,
+    hint: `set ${name} to http://HOST:PORT or https://HOST:PORT, or to nothing; NO_PROXY names hosts that are asked directly`,
+  });
 }
 
 /**
@@ -43,11 +59,18 @@ export function proxyHeaders(proxy: URL): OutgoingHttpHeaders {
   return { 'proxy-authorization': `Basic ${Buffer.from(account).toString('base64')}` };
 }
 
+/** Whose certificate an https proxy shows (RFC 6066: addresses are not named). Node would take what stands in `host`. */
+export function proxyServerName(proxy: URL): string {
+  const name = proxy.hostname.replace(/^\[|\]$/g, '');
+  return isIP(name) === 0 ? name : '';
+}
+
 /**
  * A connection to `host:port` through a proxy (RFC 9110, CONNECT).
  * @param timeout Milliseconds.
+ * @param ca Of whom the certificate of an https proxy has to be.
  */
-export async function tunnel(proxy: URL, target: string, timeout: number): Promise<Socket> {
+export async function tunnel(proxy: URL, target: string, timeout: number, ca: readonly string[]): Promise<Socket> {
   const { request } = proxy.protocol === 'https:' ? await import('node:https') : await import('node:http');
   return new Promise((resolve, reject) => {
     const asked = request({
@@ -58,6 +81,7 @@ export async function tunnel(proxy: URL, target: string, timeout: number): Promi
       headers: { host: target, ...proxyHeaders(proxy) },
       agent: false,
       timeout,
+      ...(proxy.protocol === 'https:' ? { ca: [...ca], servername: proxyServerName(proxy) } : {}),
     });
     asked.on('timeout', () => asked.destroy(coded(NO_CONNECTION, `the proxy ${proxy.host} does not answer`)));
     asked.on('error', reject);

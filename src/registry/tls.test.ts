@@ -117,3 +117,45 @@ it('is what goes through a proxy', async () => {
   proxy.close();
   proxy.closeAllConnections();
 });
+
+it('is what a proxy named with https speaks, for registries of both kinds, as itself', async () => {
+  const proxied: string[] = [];
+  const proxy = createServer(
+    { key: readFileSync(join(dir, 'key.pem')), cert: readFileSync(join(dir, 'cert.pem')) },
+    (request, response) => {
+      proxied.push(request.url ?? '');
+      response.end('forwarded');
+    },
+  );
+  proxy.on('connect', (request, socket) => {
+    proxied.push(request.url ?? '');
+    const inner = connect(Number(host.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      inner.pipe(socket).pipe(inner);
+    });
+    socket.on('error', () => inner.destroy());
+  });
+  const address = await listen(proxy);
+  const env = { HOME: join(dir, 'proxied'), http_proxy: `https://${address}`, https_proxy: `https://${address}` };
+  const plain = { method: 'GET', url: 'http://registry.invalid/v2/', headers: {}, signal: undefined } as const;
+  const tls = { ...plain, url: 'https://registry.invalid/v2/', verifyTls: false } as const;
+
+  // Whatever is said of the registry: who reads the proxy's password has to be the proxy.
+  const strangers = createTransport(env, DEFAULT_LIMITS);
+  for (const request of [{ ...plain, verifyTls: false }, tls]) {
+    await expect(strangers.send(request)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  }
+  await strangers.close();
+  expect(proxied).toEqual([]);
+
+  const certs = join(env.HOME, '.config/docker/certs.d', address);
+  mkdirSync(certs, { recursive: true });
+  copyFileSync(join(dir, 'cert.pem'), join(certs, 'ca.crt'));
+  const transport = createTransport(env, DEFAULT_LIMITS);
+  expect(await transport.send({ ...plain, verifyTls: true })).toMatchObject({ status: 200 });
+  expect(await transport.send(tls)).toMatchObject({ status: 404 });
+  expect(proxied).toEqual(['http://registry.invalid/v2/', 'registry.invalid:443']);
+  await transport.close();
+  proxy.close();
+  proxy.closeAllConnections();
+});

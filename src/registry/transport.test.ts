@@ -93,6 +93,16 @@ it.each([
   expect(proxyFor(url, { HTTPS_PROXY: 'http://proxy.corp', NO_PROXY }) === undefined).toBe(isExcepted);
 });
 
+it.each([
+  ['http_proxy', ':::', 'http_proxy is not the URL of a proxy'],
+  ['HTTP_PROXY', 'http://proxy:nonsense', 'HTTP_PROXY is not the URL of a proxy'],
+  ['HTTP_PROXY', 'socks5://me:secret@proxy:1080', 'HTTP_PROXY names a proxy of another kind'],
+])('%s=%s is told by its name, without its password', async (name, value, message) => {
+  const refused = get('http://registry.invalid/v2/', { [name]: value });
+  await expect(refused).rejects.toMatchObject({ code: 'usage', message: expect.stringContaining(message) as string });
+  await expect(refused).rejects.not.toThrow('secret');
+});
+
 describe('a proxy', () => {
   it('is told who asks, and what it answers is an error', async () => {
     const seen: (string | undefined)[] = [];

@@ -1,11 +1,12 @@
 /** HTTP/1.1 as Node has it, with this machine's certificates and proxies, and bounds on every wait. */
-import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type { RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { hostCertificates } from './certificates.ts';
 import type { HostCertificates } from './certificates.ts';
 import { atLeast, taken } from './pace.ts';
-import { proxyFor, proxyHeaders, tunnel } from './proxy.ts';
+import { proxyFor, proxyHeaders, proxyServerName, tunnel } from './proxy.ts';
 import { BODY_CUT, NO_ANSWER, NO_CONNECTION, coded } from './retry.ts';
 import type { Limits } from './types.ts';
 
@@ -51,6 +52,7 @@ export function createTransport(env: Env, limits: Limits): Transport {
   const agents = new Map<string, Promise<Agent>>();
   const certificates = new Map<string, HostCertificates | undefined>();
 
+  /** @param url Of the server that answers: the registry, or the proxy that hands plain http on. */
   function agentFor(url: URL, verifyTls: boolean, proxy: URL | undefined): Promise<Agent> {
     const tls = url.protocol === 'https:';
     const own = tls ? certificatesOf(url.host) : undefined;
@@ -59,7 +61,8 @@ export function createTransport(env: Env, limits: Limits): Transport {
     if (agent === undefined) {
       // Who puts an authority there for a host wants it checked.
       const verify = verifyTls || (own !== undefined && own.ca.length > 0);
-      agent = tls ? tlsAgent(verify, own, proxy, limits) : plainAgent();
+      const through = proxy && { proxy, ca: certificatesOf(proxy.host)?.ca ?? [] };
+      agent = tls ? tlsAgent(verify, own, through, limits) : plainAgent();
       agents.set(key, agent);
     }
     return agent;
@@ -74,23 +77,28 @@ export function createTransport(env: Env, limits: Limits): Transport {
     async send(request) {
       const url = new URL(request.url);
       const proxy = proxyFor(url, env);
-      const agent = await agentFor(url, request.verifyTls, proxy);
-      const { request: open } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
+      // Plain http goes to the proxy as it is, https through it.
+      const forwarder = url.protocol === 'http:' ? proxy : undefined;
+      const agent = await (forwarder === undefined
+        ? agentFor(url, request.verifyTls, proxy)
+        : agentFor(forwarder, true, undefined));
+      const { protocol } = forwarder ?? url;
+      const { request: open } = protocol === 'https:' ? await import('node:https') : await import('node:http');
       const { method, signal, body, headersTimeout } = request;
       const headers: Record<string, string | number> = { 'user-agent': 'slipway', ...request.headers };
       const length = body instanceof Uint8Array ? body.length : body?.size;
       if (length !== undefined) headers['content-length'] = length;
       else if (body !== undefined) headers['transfer-encoding'] = 'chunked';
-      // Plain http goes to the proxy as it is, https through it.
-      const forwarded = proxy !== undefined && url.protocol === 'http:';
-      const where: RequestOptions = forwarded
-        ? {
-            host: hostOf(proxy),
-            port: proxy.port,
-            path: url.href,
-            headers: { host: url.host, ...headers, ...proxyHeaders(proxy) },
-          }
-        : { host: hostOf(url), port: url.port, path: url.pathname + url.search, headers };
+      const where: RequestOptions =
+        forwarder === undefined
+          ? { host: hostOf(url), port: url.port, path: url.pathname + url.search, headers }
+          : {
+              host: hostOf(forwarder),
+              servername: proxyServerName(forwarder),
+              port: forwarder.port,
+              path: url.href,
+              headers: { host: url.host, ...headers, ...proxyHeaders(forwarder) },
+            };
       signal?.throwIfAborted();
       const sent = open({ ...where, method, agent });
       const closed = new Promise<void>((resolve) => sent.once('close', resolve));
@@ -217,18 +225,20 @@ async function plainAgent(): Promise<Agent> {
 async function tlsAgent(
   verifyTls: boolean,
   own: HostCertificates | undefined,
-  proxy: URL | undefined,
+  through: { readonly proxy: URL; readonly ca: readonly string[] } | undefined,
   limits: Limits,
 ): Promise<Agent> {
   const { Agent } = await import('node:https');
-  const authorities = verifyTls ? { ca: [...(await trustedCertificates()), ...(own?.ca ?? [])] } : {};
+  const trusted = verifyTls || through?.proxy.protocol === 'https:' ? await trustedCertificates() : [];
+  const authorities = verifyTls ? { ca: [...trusted, ...(own?.ca ?? [])] } : {};
   const options = { rejectUnauthorized: verifyTls, ...authorities, ...own?.client };
   const agent = new Agent({ keepAlive: true, timeout: KEPT_IDLE, ...options });
-  if (proxy === undefined) return agent;
+  if (through === undefined) return agent;
   const { connect } = await import('node:tls');
   agent.createConnection = (to: ConnectionOptions, callback) => {
     const { host = '', port = 443, servername } = to;
-    tunnel(proxy, `${host.includes(':') ? `[${host}]` : host}:${port}`, limits.connect).then(
+    const target = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    tunnel(through.proxy, target, limits.connect, [...trusted, ...through.ca]).then(
       (socket) => callback?.(null, connect({ ...options, socket, host, servername })),
       (error: unknown) => callback?.(error as Error, undefined as unknown as Duplex),
     );

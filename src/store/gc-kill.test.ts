@@ -18,9 +18,18 @@ afterEach(() => rmSync(root, { recursive: true }));
 
 const PROGRAM = fileURLToPath(new URL('testing/prune-process.ts', import.meta.url));
 
-/** Starts a collection, kills it so many milliseconds after it began. @returns Whether it had ended before. */
-async function collectAndKill(after: number): Promise<boolean> {
-  const child = spawn(process.execPath, [PROGRAM, root], { stdio: ['ignore', 'pipe', 'inherit'] });
+const KILL_AT = new URL('testing/kill-at.ts', import.meta.url).href;
+
+type Moment =
+  | { readonly milliseconds: number }
+  /** Before the change of that number to the file system. */
+  | { readonly change: number };
+
+/** Starts a collection, kills it at that moment after it began. @returns Whether it had ended before. */
+async function collectAndKill(moment: Moment): Promise<boolean> {
+  const [hook, env] =
+    'change' in moment ? [['--import', KILL_AT], { ...process.env, KILL_AT: `${moment.change}` }] : [[], process.env];
+  const child = spawn(process.execPath, [...hook, PROGRAM, root], { stdio: ['ignore', 'pipe', 'inherit'], env });
   let output = '';
   const begun = new Promise<void>((resolve) => {
     child.stdout.on('data', (data: Buffer) => {
@@ -29,9 +38,11 @@ async function collectAndKill(after: number): Promise<boolean> {
     });
   });
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
-  await Promise.race([begun, exited]);
-  await Promise.race([sleep(after), exited]);
-  child.kill('SIGKILL');
+  if ('milliseconds' in moment) {
+    await Promise.race([begun, exited]);
+    await Promise.race([sleep(moment.milliseconds), exited]);
+    child.kill('SIGKILL');
+  }
   const code = await exited;
   if (code !== null) expect(code).toBe(0);
   return output.includes('end');
@@ -53,20 +64,28 @@ test('killed again and again', { timeout: 120_000 }, async () => {
 
   let kills = 0;
   let interrupted = 0;
-  for (let after = 0; !(await collectAndKill(after)); after += 15) {
+  const checkWhole = async (moment: Moment): Promise<void> => {
     kills++;
     const check = await openStore({ root });
     const { problems, leftovers } = await check.verify(true);
-    expect(problems, `after ${after} ms`).toEqual([]);
+    expect(problems, JSON.stringify(moment)).toEqual([]);
     if (leftovers.length > 0) interrupted++;
     // What is used meanwhile is whole, or not there.
     const id = `record ${kills + 100}`;
     const layers = check.findRecord(id)?.outputs.flat() ?? [];
     for (const layer of layers) expect(check.layer(layer), id).toMatchObject({ hasTree: true });
     check.close();
+  };
+  // Before anything is removed, amid a transaction that removes, in a later one; then in what the clock meets.
+  const changes = [1, 30, 150];
+  for (const change of changes) {
+    expect(await collectAndKill({ change })).toBe(false);
+    await checkWhole({ change });
   }
-  expect(kills).toBeGreaterThan(2);
-  expect(interrupted).toBeGreaterThan(0);
+  expect(interrupted).toBe(changes.length);
+  for (let milliseconds = 0; !(await collectAndKill({ milliseconds })); milliseconds += 15) {
+    await checkWhole({ milliseconds });
+  }
 
   const end = await openStore({ root });
   await end.prune({ all: true });

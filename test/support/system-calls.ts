@@ -14,12 +14,13 @@ const KINDS: Readonly<Record<string, Kind>> = {
   ...named('list', 'getdents64'),
   ...named('read', 'read pread64 readv preadv preadv2 copy_file_range sendfile'),
   ...named('change', 'mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir link linkat symlink symlinkat'),
+  ...named('truncate', 'truncate ftruncate'),
   ...named('sync', 'fsync fdatasync sync_file_range syncfs'),
   ...named('run', 'execve execveat'),
   ...named('start', 'clone clone3 fork vfork'),
 };
 
-type Kind = 'open' | 'stat' | 'list' | 'read' | 'change' | 'sync' | 'run' | 'start';
+type Kind = 'open' | 'stat' | 'list' | 'read' | 'change' | 'truncate' | 'sync' | 'run' | 'start';
 
 function named(kind: Kind, names: string): Readonly<Record<string, Kind>> {
   return Object.fromEntries(names.split(' ').map((name) => [name, kind]));

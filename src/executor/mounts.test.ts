@@ -151,6 +151,22 @@ describe('cache', () => {
     expect(outcomes.map(({ stdout }) => stdout.trim()).sort()).toEqual(['1', '2', '3']);
   });
 
+  it('locked: who waits for more than a moment says for which, once', async () => {
+    const mounts = [cache('locked-3', { sharing: 'locked' })];
+    const holder = fixture.run('touch /c/held; until [ -e /free/now ]; do sleep 0.05; done', {
+      mounts: [...mounts, cache('free', { sharing: 'shared', target: '/free' })],
+    });
+    await until(() => existsSync(`${fixture.store.cacheDir('locked-3')}/0/fs/held`));
+    let said = '';
+    const waiting = fixture.run('echo mine >&2', { mounts }, undefined, (text) => (said += text));
+    await until(() => said.includes('waiting'));
+    writeFileSync(`${fixture.store.cacheDir('free')}/0/fs/now`, '');
+    expect((await holder).stderr).toBe('');
+    expect((await waiting).stderr).toBe(
+      'waiting for the cache mount /c (id=locked-3), which is locked by another step\nmine\n',
+    );
+  });
+
   it('waits for a locked one only until it is cancelled', async () => {
     const mounts = [cache('locked-2', { sharing: 'locked' })];
     const controller = new AbortController();

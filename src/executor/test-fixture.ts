@@ -34,7 +34,13 @@ export interface Fixture {
   readonly base: LayerId;
   /** A layer whose directory `fill` has filled. */
   layer(fill: (directory: string) => void): Promise<LayerId>;
-  run(script: string, request?: Partial<ExecRequest>, signal?: AbortSignal): Promise<StepOutcome>;
+  run(
+    script: string,
+    request?: Partial<ExecRequest>,
+    signal?: AbortSignal,
+    /** Told what comes, as it comes. */
+    onText?: (text: string) => void,
+  ): Promise<StepOutcome>;
   close(): Promise<void>;
 }
 
@@ -58,7 +64,7 @@ export async function openFixture(options: { readonly runtime?: string } = {}): 
     executor,
     base,
     layer,
-    async run(script, request = {}, signal = new AbortController().signal) {
+    async run(script, request = {}, signal = new AbortController().signal, onText) {
       const upper = store.newLayer();
       const said: { 1: Buffer[]; 2: Buffer[] } = { 1: [], 2: [] };
       const result = await executor.exec(
@@ -74,7 +80,13 @@ export async function openFixture(options: { readonly runtime?: string } = {}): 
           mounts: [],
           ...request,
         },
-        { signal, onOutput: (stream, data) => said[stream].push(Buffer.from(data)) },
+        {
+          signal,
+          onOutput(stream, data) {
+            said[stream].push(Buffer.from(data));
+            onText?.(Buffer.from(data).toString('utf8'));
+          },
+        },
       );
       if (result.size !== undefined) store.saveLayer(upper, { dir: true, size: result.size });
       return {

@@ -8,6 +8,8 @@ type Sharing = Extract<ExecMount, { readonly type: 'cache' }>['sharing'];
 
 /** Pause between two looks at a cache that somebody else has locked, milliseconds. */
 const LOCK_PAUSE = 50;
+/** Milliseconds after which somebody who waits wants to know for what. */
+const LONG_WAIT = 1000;
 
 /** What people call it: the directory's name is a hash. */
 export function noteId(base: string, id: string): void {
@@ -29,8 +31,17 @@ export interface Slot {
 /**
  * As BuildKit: the first slot that may be used with this sharing; when all are taken, `locked` waits, the others get a
  * new one.
+ *
+ * @param onLongWait Called once, when it takes more than a moment.
  */
-export async function takeSlot(base: string, sharing: Sharing, signal: AbortSignal): Promise<Slot> {
+export async function takeSlot(
+  base: string,
+  sharing: Sharing,
+  signal: AbortSignal,
+  onLongWait: () => void,
+): Promise<Slot> {
+  const long = performance.now() + LONG_WAIT;
+  let told = false;
   for (;;) {
     const slots = slotsOf(base);
     for (const number of slots) {
@@ -41,6 +52,10 @@ export async function takeSlot(base: string, sharing: Sharing, signal: AbortSign
       // Two that come at once make the same one: the second finds it taken, or shares it, on its next look.
       mkdirSync(`${base}/${(slots.at(-1) ?? -1) + 1}`, { recursive: true, mode: 0o700 });
       continue;
+    }
+    if (!told && performance.now() > long) {
+      told = true;
+      onLongWait();
     }
     await sleep(LOCK_PAUSE, undefined, { signal }).catch((cause: unknown) => {
       throw new BuildError({ code: 'cancelled', message: 'cancelled while waiting for a locked cache mount', cause });

@@ -30,7 +30,12 @@ export async function cacheMountOf(request: CacheRequest, name: string, context:
   noteId(base, request.id);
   if (request.emptyFor !== undefined) await emptyOnce(base, request.emptyFor, context.signal);
   const gate = await passGate(base, context.signal);
-  const slot = await takeSlot(base, request.sharing, context.signal).finally(() => gate.release());
+  const slot = await takeSlot(base, request.sharing, context.signal, () => {
+    // The namespace of caches stands before it, and is empty as a rule.
+    const id = request.id.replace(/^\//, '');
+    const name = id === request.target ? '' : ` (id=${id})`;
+    context.tell(`waiting for the cache mount ${request.target}${name}, which is locked by another step`);
+  }).finally(() => gate.release());
   try {
     const content = `${slot.directory}/fs`;
     if (!existsSync(content)) await fillOnce(content, request, name, context);

@@ -16,6 +16,8 @@ export interface MountContext {
   /** Device nodes in mounts can be opened. */
   readonly devices: boolean;
   readonly signal: AbortSignal;
+  /** A line for people, among what the step says. */
+  readonly tell: (line: string) => void;
 }
 
 /** A mount, ready for the runtime, and how to undo what was done for it. */

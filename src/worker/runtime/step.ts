@@ -67,7 +67,7 @@ async function inRoot(
   try {
     const root = openConfined(rootfs);
     try {
-      const context = mountContext(env, io.signal, bundle, scratch, devices);
+      const context = mountContext(env, io, bundle, scratch, devices);
       result = await withMounts(env, request, io, { bundle, rootfs, root, context, guarded });
     } finally {
       root.close();
@@ -181,7 +181,7 @@ async function runInRuntime(
 
 function mountContext(
   env: StepEnvironment,
-  signal: AbortSignal,
+  { signal, onOutput }: StepIo,
   bundle: string,
   scratch: MountContext['scratch'],
   devices: boolean,
@@ -191,6 +191,7 @@ function mountContext(
     empty: env.empty,
     devices,
     signal,
+    tell: (line) => void onOutput(2, Buffer.from(`${line}\n`)),
     place: (name) => `${bundle}/${name}`,
     scratch,
     directoriesOf: (ids, name) => viewLayers(ids, env, () => scratch(`${name}-implicit`)),

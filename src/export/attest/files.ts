@@ -80,9 +80,10 @@ function beside(files: FileTree, added: ReadonlyMap<TreePath, Added>): FileTree 
     async locate(paths) {
       const below = { [Symbol.iterator]: () => Iterator.from(paths).filter((path) => !added.has(path)) };
       const others = Iterator.from(await files.locate(below));
-      return Iterator.from(paths).flatMap((path): Iterable<ContentLocation> => {
+      return Iterator.from(paths).flatMap((path): readonly ContentLocation[] => {
         const own = added.get(path);
-        return own === undefined ? others.take(1) : [{ kind: 'bytes', data: own.data }];
+        const location = own === undefined ? others.next().value : { kind: 'bytes' as const, data: own.data };
+        return location === undefined ? [] : [location];
       });
     },
   };

@@ -116,7 +116,7 @@ test('a COPY of a context is a tree whose bytes are the user files', async () =>
     'app/sub/c.txt = app/a.txt',
     'app/sub/l -> ../a.txt 0:0',
   ]);
-  expect(await layer!.locate(['app/sub/b.txt', 'app/sub/c.txt'])).toEqual([
+  expect([...(await layer!.locate(['app/sub/b.txt', 'app/sub/c.txt']))]).toEqual([
     { kind: 'context-file', path: join(context, 'src/sub/b.txt') },
     { kind: 'context-file', path: join(context, 'src/a.txt') },
   ]);
@@ -209,7 +209,7 @@ describe('the directory of a layer', () => {
     ];
     expect(asked).toMatchObject([{ kind: 'tree', layer: layer!.id, plan }]);
     expect(store.layer(layer!.id)?.hasDir).toBe(true);
-    expect(await layer!.locate(['app/made'])).toEqual([
+    expect([...(await layer!.locate(['app/made']))]).toEqual([
       { kind: 'file', path: join(store.layerDir(layer!.id), 'app/made') },
     ]);
   });
